@@ -43,7 +43,7 @@ entity Identities {
 
 /** The business fact, as a CloudEvent. */
 entity Events {
-  key ID              : UUID;
+  key event           : UUID; // ours; `id` is the sender's
       delivery        : UUID not null;
       origin          : Name not null; // configured source or poll
       receivedAt      : Timestamp not null;

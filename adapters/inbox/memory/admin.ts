@@ -1,0 +1,153 @@
+import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
+import { type DispatchStatus, operatorMay } from '#domain/status'
+import { append, laneOf, type MemoryDispatch, type MemoryLane, type MemoryState } from './state.ts'
+
+const NOT_FOUND: AdminResult = { ok: false, reason: 'not-found' }
+const CONFLICT: AdminResult = { ok: false, reason: 'conflict' }
+
+export function memoryAdmin(state: MemoryState): Admin {
+  const audit = (actor: string, action: string, object: string) =>
+    state.audit.push({ at: state.now(), actor, action, object })
+  return {
+    register: async (subscriptions) => {
+      for (const one of subscriptions) {
+        state.subscriptions.set(one.name, {
+          ...one,
+          paused: state.subscriptions.get(one.name)?.paused ?? false,
+          removed: false,
+        })
+      }
+    },
+    unregister: async (name, by) => {
+      const subscription = state.subscriptions.get(name)
+      if (!subscription || subscription.removed) return NOT_FOUND
+      subscription.removed = true
+      const open = [...state.dispatches.values()].filter((one) => one.subscription === name && one.status === 'waiting')
+      for (const dispatch of open) end(dispatch, 'dead', 'subscription-removed')
+      audit(by, 'unregister', name)
+      return done(open)
+    },
+    replay: async (event, subscription, by) => {
+      const runs = [...state.dispatches.values()].filter(
+        (one) => one.event.key === event && (subscription === undefined || one.subscription === subscription),
+      )
+      if (runs.length === 0) return NOT_FOUND
+      const latest = new Map<string, MemoryDispatch>()
+      for (const one of runs) if (one.run > (latest.get(one.subscription)?.run ?? 0)) latest.set(one.subscription, one)
+      const created = [...latest.values()].map((one) => runAgain(state, one))
+      audit(by, 'replay', event)
+      return done(created)
+    },
+    retry: async (id, by) => {
+      const dispatch = state.dispatches.get(id)
+      if (!dispatch) return NOT_FOUND
+      if (!operatorMay(dispatch.status, 'waiting')) return CONFLICT
+      dispatch.status = 'waiting'
+      dispatch.reason = undefined
+      dispatch.forgiven = dispatch.attempts
+      const { lane } = dispatch
+      if (lane.blocked && dispatch.pos === lane.head) {
+        lane.waiting.set(dispatch.pos, dispatch)
+        unblock(state, lane)
+      } else {
+        append(state, lane, dispatch)
+      }
+      audit(by, 'retry', id)
+      return done([dispatch])
+    },
+    discard: async (id, by) => {
+      const dispatch = state.dispatches.get(id)
+      if (!dispatch) return NOT_FOUND
+      const { lane } = dispatch
+      const running = lane.owner !== undefined && (lane.availableAt ?? 0) > state.now().getTime()
+      if (!operatorMay(dispatch.status, 'skipped') || (running && dispatch.status === 'waiting')) return CONFLICT
+      const wasBlocking = lane.blocked && dispatch.pos === lane.head
+      end(dispatch, 'skipped', 'discarded')
+      if (wasBlocking) {
+        lane.head += 1
+        unblock(state, lane)
+      }
+      audit(by, 'discard', id)
+      return done([dispatch])
+    },
+    pause: async (name, by) => setPaused(name, true, by),
+    resume: async (name, by) => setPaused(name, false, by),
+    retain: async ({ payloadsBefore, eventsBefore, limit }) => {
+      const payloads = [...state.deliveries.values()]
+        .filter((one) => one.payload && one.receivedAt < payloadsBefore)
+        .slice(0, limit)
+      for (const one of payloads) delete one.payload
+      const open = new Set([...state.dispatches.values()].filter(isUnfinished).map((one) => one.event.key))
+      const events = [...state.events.values()]
+        .filter((one) => one.receivedAt < eventsBefore && !open.has(one.key))
+        .slice(0, limit)
+      for (const { key } of events) forget(state, key)
+      const lanes = [...state.lanes.values()].filter((one) => isIdle(state, one)).slice(0, limit)
+      for (const { id } of lanes) state.lanes.delete(id)
+      return { payloads: payloads.length, events: events.length, lanes: lanes.length }
+    },
+  }
+
+  function setPaused(name: string, paused: boolean, by: string): AdminResult {
+    const subscription = state.subscriptions.get(name)
+    if (!subscription) return NOT_FOUND
+    subscription.paused = paused
+    audit(by, paused ? 'pause' : 'resume', name)
+    return { ok: true, dispatches: [] }
+  }
+}
+
+const done = (dispatches: readonly MemoryDispatch[]): AdminResult => ({
+  ok: true,
+  dispatches: dispatches.map((one) => one.id),
+})
+
+const isUnfinished = ({ status }: MemoryDispatch): boolean =>
+  status === 'waiting' || status === 'dead' || status === 'unsure'
+
+const isIdle = (state: MemoryState, lane: MemoryLane): boolean =>
+  lane.waiting.size === 0 &&
+  lane.owner === undefined &&
+  !lane.blocked &&
+  ![...state.dispatches.values()].some((one) => one.lane === lane && isUnfinished(one))
+
+function end(dispatch: MemoryDispatch, status: DispatchStatus, reason: string): void {
+  dispatch.status = status
+  dispatch.reason = reason
+  dispatch.lane.waiting.delete(dispatch.pos)
+  if (dispatch.lane.waiting.size === 0 && dispatch.lane.owner === undefined) dispatch.lane.availableAt = undefined
+}
+
+function unblock(state: MemoryState, lane: MemoryLane): void {
+  lane.blocked = false
+  lane.availableAt = lane.waiting.size > 0 ? state.now().getTime() : undefined
+}
+
+function runAgain(state: MemoryState, latest: MemoryDispatch): MemoryDispatch {
+  const { event, subscription } = latest
+  const run = latest.run + 1
+  const lane = laneOf(state, subscription, lanePartition(state.subscriptions.get(subscription)?.order, event))
+  const dispatch: MemoryDispatch = {
+    id: dispatchId(event.key, subscription, run),
+    event,
+    subscription,
+    run,
+    lane,
+    pos: 0,
+    status: 'waiting',
+    attempts: 0,
+    forgiven: 0,
+  }
+  state.dispatches.set(dispatch.id, dispatch)
+  append(state, lane, dispatch)
+  return dispatch
+}
+
+function forget(state: MemoryState, event: string): void {
+  state.events.delete(event)
+  for (const [id, dispatch] of state.dispatches) {
+    if (dispatch.event.key !== event) continue
+    state.dispatches.delete(id)
+    state.attempts.delete(id)
+  }
+}

@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { Headers, Reply } from '#domain/source'
+import type { ByteBudget } from './runtime/byte-budget.ts'
+import { problem } from './runtime/problem.ts'
+
+/** A request as any Node framework has it; Express adds `originalUrl` and, where a parser ran, `body`. */
+export type NodeRequest = IncomingMessage & { originalUrl?: string; body?: unknown }
+
+export type BodyRead = { readonly bytes: Uint8Array; readonly oversized: boolean } | { readonly failed: Reply | 'gone' }
+
+export interface BodyLimits {
+  readonly maxBytes: number
+  /** Longest time for the whole body, in ms: a sender that trickles bytes must not hold memory for ever. */
+  readonly timeoutMs: number
+}
+
+/** Header values as they came, one entry per header line: `IncomingMessage.headers` joins them and so hides doubles. */
+export const distinctHeaders = (request: IncomingMessage): Headers => request.headersDistinct as Headers
+
+/**
+ * Reads the raw bytes, at most `maxBytes`, within a byte budget shared by all deliveries.
+ * A body that a parser consumed before us is a mistake of the host's set-up, named as such.
+ */
+export function readBody(request: NodeRequest, limits: BodyLimits, budget: ByteBudget): Promise<BodyRead> {
+  if (request.readableEnded || request.readableDidRead) return Promise.resolve({ failed: problem('body-consumed') })
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    let oversized = false
+    const end = (result: BodyRead) => {
+      clearTimeout(timer)
+      request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone)
+      resolve(result)
+    }
+    const onData = (chunk: Buffer) => {
+      if (oversized) return
+      const room = limits.maxBytes - size
+      oversized = chunk.length > room
+      const kept = oversized ? chunk.subarray(0, room) : chunk
+      if (!budget.take(kept.length)) {
+        budget.give(size)
+        request.resume()
+        return end({ failed: problem('overloaded', { 'retry-after': '1' }) })
+      }
+      size += kept.length
+      chunks.push(kept)
+    }
+    const onEnd = () =>
+      end({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size), oversized })
+    const onGone = () => {
+      budget.give(size)
+      end({ failed: 'gone' })
+    }
+    const timer = setTimeout(() => {
+      budget.give(size)
+      end({ failed: problem('body-timeout', { connection: 'close' }) })
+    }, limits.timeoutMs)
+    timer.unref()
+    request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone)
+  })
+}
+
+export function sendReply(response: ServerResponse, reply: Reply): void {
+  if (response.headersSent || response.writableEnded) return
+  response.writeHead(reply.status, { 'x-content-type-options': 'nosniff', ...reply.headers })
+  response.end(reply.body)
+}
+
+export function peerOf(request: IncomingMessage) {
+  const address = request.socket.remoteAddress
+  const certificate = (request.socket as TLSSocket).getPeerCertificate?.()
+  return {
+    ...(address ? { address } : {}),
+    ...(certificate?.subject
+      ? {
+          certificate: {
+            subject: `CN=${String(certificate.subject.CN)}`,
+            issuer: `CN=${String(certificate.issuer.CN)}`,
+            fingerprint256: certificate.fingerprint256,
+          },
+        }
+      : {}),
+  }
+}

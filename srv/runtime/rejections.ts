@@ -1,0 +1,41 @@
+import { toFault } from '#domain/errors'
+import type { Clock, Journal, Log } from '#domain/ports'
+
+const FLUSH_MS = 10_000
+const MINUTE_MS = 60_000
+/** Reasons are a closed list and sources are configured: more keys than this cannot be. */
+const MAX_KEYS = 10_000
+
+/** Counts refusals in memory and adds them to the store now and then: an attacker's flood costs no writes. */
+export function rejectionCounter(journal: Pick<Journal, 'countRejections'>, clock: Clock, log: Log) {
+  let counts = new Map<string, { source: string; reason: string; minute: Date; count: number }>()
+  let cancel: (() => void) | undefined
+
+  async function flush(): Promise<void> {
+    cancel?.()
+    cancel = undefined
+    if (counts.size === 0) return
+    const batch = [...counts.values()]
+    counts = new Map()
+    try {
+      await journal.countRejections(batch)
+    } catch (thrown) {
+      log.warn('refusal counts were lost', { code: toFault(thrown).code, entries: batch.length })
+    }
+  }
+
+  return {
+    count(source: string, reason: string): void {
+      const minute = new Date(Math.floor(clock.now().getTime() / MINUTE_MS) * MINUTE_MS)
+      const key = JSON.stringify([source, reason, minute.getTime()])
+      const known = counts.get(key)
+      if (known) known.count += 1
+      else if (counts.size < MAX_KEYS) {
+        counts.set(key, { source, reason, minute, count: 1 })
+        log.warn('deliveries are refused', { source, reason })
+      }
+      cancel ??= clock.after(FLUSH_MS, () => void flush())
+    },
+    flush,
+  }
+}

@@ -1,0 +1,58 @@
+import { toFault } from '#domain/errors'
+import type { Admin, Clock, Log } from '#domain/ports'
+
+export interface RetentionOptions {
+  readonly payloadsMs: number
+  readonly eventsMs: number
+  readonly everyMs: number
+  readonly rowsPerStep: number
+}
+
+const DAY_MS = 86_400_000
+
+export const RETENTION_DEFAULTS: RetentionOptions = {
+  payloadsMs: 30 * DAY_MS,
+  eventsMs: 90 * DAY_MS,
+  everyMs: 3_600_000,
+  rowsPerStep: 500,
+}
+
+/** Removes what is old in small steps with a pause between, so that it never holds up intake. */
+export function createRetention(admin: Pick<Admin, 'retain'>, clock: Clock, log: Log, options: RetentionOptions) {
+  let stopped = false
+  let cancel: (() => void) | undefined
+  let current = Promise.resolve()
+
+  async function run(): Promise<void> {
+    for (;;) {
+      const now = clock.now().getTime()
+      const step = await admin.retain({
+        payloadsBefore: new Date(now - options.payloadsMs),
+        eventsBefore: new Date(now - options.eventsMs),
+        limit: options.rowsPerStep,
+      })
+      if (stopped || step.payloads + step.events + step.lanes === 0) return
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
+
+  function schedule(): void {
+    cancel = clock.after(options.everyMs, () => {
+      current = run()
+        .catch((thrown) => log.error('retention failed and will be repeated', { code: toFault(thrown).code }))
+        .then(() => {
+          if (!stopped) schedule()
+        })
+    })
+  }
+
+  return {
+    run,
+    start: schedule,
+    async stop(): Promise<void> {
+      stopped = true
+      cancel?.()
+      await current
+    },
+  }
+}

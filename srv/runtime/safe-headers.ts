@@ -1,0 +1,28 @@
+import type { Headers } from '#domain/source'
+
+/** What is kept of a delivery's headers. A closed list: a new header that carries a secret is not stored by accident. */
+const KEPT = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'date',
+  'user-agent',
+  'x-address',
+  'x-correlation-id',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+])
+const KEPT_PREFIXES = ['ce-', 'x-github-', 'x-shopify-', 'shopify-', 'sap_', 'sap-passport']
+const NEVER = /(signature|hmac|token|secret|authorization|cookie|password|key)/
+const MAX_VALUE_LENGTH = 1_024
+
+/** JSON of the headers an operator may see. */
+export function safeHeaders(headers: Headers): string {
+  const kept: Record<string, string> = {}
+  for (const name in headers) {
+    if (NEVER.test(name) || !(KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix)))) continue
+    kept[name] = (headers[name] ?? []).join(', ').slice(0, MAX_VALUE_LENGTH)
+  }
+  return JSON.stringify(kept)
+}

@@ -1,0 +1,158 @@
+import { toFault } from '#domain/errors'
+import type { ClaimedLane, Clock, Log, Work } from '#domain/ports'
+import type { Target } from '#domain/target'
+import type { ActiveSubscription } from './attempt.ts'
+import { heldLeases } from './held-leases.ts'
+import { runLane } from './lane-runner.ts'
+
+export interface WorkerOptions {
+  readonly leaseMs: number
+  readonly dispatchesPerLane: number
+  /** Data loaded by one claim, in bytes. */
+  readonly claimBytes: number
+  /** Longest rest while nothing is due: how late another instance's event is noticed. */
+  readonly idleMs: number
+}
+
+export const WORKER_DEFAULTS: WorkerOptions = {
+  leaseMs: 60_000,
+  dispatchesPerLane: 8,
+  claimBytes: 16_000_000,
+  idleMs: 500,
+}
+
+export interface WorkerParts {
+  readonly work: Work
+  readonly subscriptions: readonly ActiveSubscription[]
+  readonly targets: Readonly<Record<string, Target>>
+  readonly clock: Clock
+  readonly log: Log
+  readonly random: () => number
+  readonly options: WorkerOptions
+}
+
+export interface Worker {
+  start(): void
+  /** There may be work: look at once. */
+  wake(): void
+  /** One claim; resolves when the lanes it took are worked off. For tests and for `run once`. */
+  tick(): Promise<number>
+  /** Stops claiming, lets handlers finish up to `timeoutMs`; the leases of those that do not simply run out. */
+  stop(timeoutMs: number): Promise<{ unfinished: number }>
+}
+
+/** Claims due lanes and keeps as many in work as the subscriptions allow. */
+export function createWorker(parts: WorkerParts): Worker {
+  const { work, clock, log, options } = parts
+  const byName = new Map(parts.subscriptions.map((one) => [one.name, one]))
+  const busy = new Map<string, number>()
+  const running = new Set<Promise<void>>()
+  const leases = heldLeases(work, clock, log, options.leaseMs)
+  let started = false
+  let stopping = false
+  let claiming: Promise<readonly Promise<void>[]> | undefined
+  let wanted = false
+  let cancelRest: (() => void) | undefined
+
+  async function claim(): Promise<readonly Promise<void>[]> {
+    const free = parts.subscriptions
+      .map(({ name, concurrency }) => ({ name, lanes: concurrency - (busy.get(name) ?? 0) }))
+      .filter(({ lanes }) => lanes > 0)
+    if (free.length === 0) return []
+    const claimedAt = clock.now().getTime()
+    const lanes = await work.claim({
+      subscriptions: free,
+      dispatchesPerLane: options.dispatchesPerLane,
+      bytes: options.claimBytes,
+      leaseMs: options.leaseMs,
+    })
+    return lanes.map((lane) => take(lane, claimedAt))
+  }
+
+  function take(lane: ClaimedLane, claimedAt: number): Promise<void> {
+    const { subscription: name } = lane
+    const subscription = byName.get(name)
+    busy.set(name, (busy.get(name) ?? 0) + 1)
+    const lease = leases.hold(lane, claimedAt)
+    const run = (
+      subscription ? runLane({ ...parts, stopping: () => stopping }, subscription, lane, lease) : Promise.resolve()
+    )
+      // The store is gone: nothing of this lane is settled, and its lease runs out.
+      .catch((thrown) => log.error('a lane could not be settled', { subscription: name, code: toFault(thrown).code }))
+      .finally(() => {
+        lease.drop()
+        running.delete(run)
+        busy.set(name, (busy.get(name) ?? 1) - 1)
+        wake()
+      })
+    running.add(run)
+    return run
+  }
+
+  /** One claim at a time; what is asked for meanwhile is one more claim, not many. */
+  function wake(): void {
+    if (!started || stopping) return
+    if (claiming) {
+      wanted = true
+      return
+    }
+    cancelRest?.()
+    claiming = claim()
+    claiming.then(
+      (lanes) => rest(lanes.length > 0 ? 0 : options.idleMs),
+      (thrown) => {
+        log.error('claiming failed', { code: toFault(thrown).code, message: toFault(thrown).message })
+        rest(options.idleMs)
+      },
+    )
+  }
+
+  function rest(ms: number): void {
+    claiming = undefined
+    if (wanted || ms === 0) {
+      wanted = false
+      setImmediate(wake)
+      return
+    }
+    cancelRest = clock.after(ms, wake)
+    if (!stopping) void shortenRest(ms)
+  }
+
+  /** A retry that is due sooner than the idle rest. */
+  async function shortenRest(ms: number): Promise<void> {
+    const mine = cancelRest
+    const due = await work.nextDueAt([...byName.keys()]).catch(() => undefined)
+    const inMs = due ? due.getTime() - clock.now().getTime() : ms
+    if (cancelRest !== mine || claiming || inMs >= ms || stopping) return
+    cancelRest?.()
+    cancelRest = clock.after(Math.max(inMs, 1), wake)
+  }
+
+  return {
+    start() {
+      started = true
+      wake()
+    },
+    wake,
+    async tick() {
+      const lanes = await claim()
+      await Promise.all(lanes)
+      return lanes.length
+    },
+    async stop(timeoutMs) {
+      stopping = true
+      cancelRest?.()
+      await claiming?.catch(() => undefined)
+      const timeUp = new Promise<void>((resolve) => {
+        const cancel = clock.after(timeoutMs, resolve)
+        void Promise.allSettled([...running]).then(() => {
+          cancel()
+          resolve()
+        })
+      })
+      await timeUp
+      leases.loseAll()
+      return { unfinished: running.size }
+    },
+  }
+}

@@ -71,8 +71,11 @@ export interface Gateway {
   /** A handler for Express 4 and 5 and for `node:http`; mount it before every body parser. */
   express(): Door['express']
   start(): Promise<void>
-  /** Stops claiming at once; deliveries are still stored until `stop` or the listener's end. */
-  drain(): void
+  /**
+   * Stops claiming at once and waits for running handlers, up to `timeoutMs`; deliveries are still stored, because a
+   * refusal costs a sender more than it saves us. `stop` then closes the inbox, once the listener is closed.
+   */
+  drain(options?: { timeoutMs?: number }): Promise<{ unfinished: number }>
   stop(options?: { timeoutMs?: number }): Promise<{ unfinished: number }>
   health(): Promise<GatewayHealth>
   /** Runs a poll now if it is due and this instance may lead it. */
@@ -101,6 +104,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   let state: GatewayHealth['state'] = 'new'
   let worker: Worker | undefined
   let poller: Poller | undefined
+  let drained: Promise<{ unfinished: number }> | undefined
   let stopped: Promise<{ unfinished: number }> | undefined
 
   const stored = () => worker?.wake()
@@ -125,6 +129,14 @@ export function createGateway(parts: GatewayParts): Gateway {
       })
     }
     subscriptions.push(complete(subscription, subscriptions, targets, workerOptions.leaseMs))
+  }
+
+  function drain({ timeoutMs = DEFAULT_STOP_MS }: { timeoutMs?: number } = {}): Promise<{ unfinished: number }> {
+    if (state === 'started') state = 'draining'
+    drained ??= Promise.all([worker?.stop(timeoutMs), poller?.stop(), retention.stop()]).then(
+      ([result]) => result ?? { unfinished: 0 },
+    )
+    return drained
   }
 
   for (const subscription of parts.subscriptions ?? []) add(subscription)
@@ -174,23 +186,18 @@ export function createGateway(parts: GatewayParts): Gateway {
       })
     },
 
-    drain() {
-      if (state !== 'started') return
-      state = 'draining'
-      log.info('draining')
-    },
+    drain,
 
-    stop({ timeoutMs = DEFAULT_STOP_MS } = {}) {
+    stop(options) {
       stopped ??= (async () => {
         const wasOpen = state === 'started' || state === 'draining'
-        if (wasOpen) state = 'draining'
-        const [result] = await Promise.all([worker?.stop(timeoutMs), poller?.stop(), retention.stop()])
+        const result = await drain(options)
         await rejections.flush()
         state = 'stopped'
         if (wasOpen) await inbox.close()
         for (const target of Object.values(targets)) await target.close?.()
-        log.info('stopped', { unfinished: result?.unfinished ?? 0 })
-        return result ?? { unfinished: 0 }
+        log.info('stopped', result)
+        return result
       })()
       return stopped
     },

@@ -1,0 +1,73 @@
+// Lists the latest events and what became of them, every two seconds while somebody looks.
+const SERVICE = '/odata/v4/cockpit'
+const REFRESH_MS = 2000
+const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure']
+
+const at = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
+const element = (id) => document.getElementById(id)
+
+async function read(path) {
+  const response = await fetch(`${SERVICE}/${path}`, { headers: { accept: 'application/json' } })
+  if (response.status === 403) throw new Error('You need the role SluiceViewer to see events.')
+  if (!response.ok) throw new Error(`The service answered ${response.status}.`)
+  return (await response.json()).value
+}
+
+const cell = (row, text) => {
+  row.insertCell().textContent = text ?? ''
+}
+
+function stateCell(row, event) {
+  const target = row.insertCell()
+  for (const { subscription, status, reason, attempts } of event.dispatches) {
+    const line = document.createElement('span')
+    line.className = `state ${status}`
+    line.textContent = `${subscription}: ${status}${reason ? ` (${reason})` : ''}${attempts > 1 ? `, ${attempts} attempts` : ''}`
+    target.append(line)
+  }
+  if (event.unrouted) {
+    target.className = 'unrouted'
+    target.textContent = 'unrouted'
+  }
+}
+
+function showEvents(events) {
+  const rows = events.map((event) => {
+    const row = document.createElement('tr')
+    cell(row, at.format(new Date(event.receivedAt)))
+    cell(row, event.origin)
+    cell(row, event.type)
+    cell(row, event.subject)
+    stateCell(row, event)
+    return row
+  })
+  element('events').replaceChildren(...rows)
+  element('empty').hidden = rows.length > 0
+}
+
+/** Counted over what is shown: a count over a million dispatches every two seconds would be paid by intake. */
+function showCounts(events) {
+  const dispatches = events.flatMap((event) => event.dispatches)
+  const count = (status) => dispatches.filter((dispatch) => dispatch.status === status).length
+  element('counts').textContent = STATES.map((status) => `${count(status)} ${status}`).join(' · ')
+}
+
+async function refresh() {
+  try {
+    const expand = 'dispatches($select=ID,subscription,status,reason,attempts)'
+    const events = await read(`Events?$orderby=event desc&$top=50&$expand=${expand}`)
+    showEvents(events)
+    showCounts(events)
+    element('problem').hidden = true
+  } catch (error) {
+    element('problem').textContent = error.message
+    element('problem').hidden = false
+  }
+  setTimeout(() => (document.hidden ? waitUntilSeen() : refresh()), REFRESH_MS)
+}
+
+function waitUntilSeen() {
+  document.addEventListener('visibilitychange', refresh, { once: true })
+}
+
+refresh()

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const READY_WITHIN_MS = 30_000
+
+export interface GatewayProcess {
+  readonly url: string
+  /** The hardest end there is; nothing in the process can prepare for it. */
+  kill(): Promise<void>
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Runs the gateway as `npm start` does, in a process of its own. */
+export async function gatewayProcess(
+  config: unknown,
+  env: Record<string, string>,
+  port: number,
+  verbose: boolean,
+): Promise<GatewayProcess> {
+  const url = `http://127.0.0.1:${port}`
+
+  async function start(): Promise<ChildProcess> {
+    const started = spawn(process.execPath, [...process.execArgv, 'node_modules/@sap/cds/bin/serve.js'], {
+      cwd: ROOT,
+      env: { ...process.env, ...env, PORT: String(port), CDS_CONFIG: JSON.stringify(config) },
+      stdio: ['ignore', verbose ? 'inherit' : 'ignore', 'inherit'],
+    })
+    await ready(started)
+    return started
+  }
+
+  async function ready(started: ChildProcess): Promise<void> {
+    const giveUpAt = Date.now() + READY_WITHIN_MS
+    while (!(await isReady())) {
+      if (started.exitCode !== null) throw new Error(`the gateway ended with ${started.exitCode}; see above`)
+      if (Date.now() > giveUpAt) throw new Error('the gateway did not become ready')
+      await pause(50)
+    }
+  }
+
+  async function isReady(): Promise<boolean> {
+    try {
+      return (await fetch(`${url}/health/ready`)).ok
+    } catch (unreachable) {
+      if (unreachable instanceof TypeError) return false
+      throw unreachable
+    }
+  }
+
+  let child = await start()
+
+  const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+
+  return {
+    url,
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    restart: async () => {
+      child = await start()
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { count } from './expectations.ts'
+import { tellStory } from './story.ts'
+import { tailEvents } from './tail.ts'
+import { isComplete, type Tally, total } from './tally.ts'
+import { openWorld, type World } from './world.ts'
+
+const HELP = `Runs two ERP sandboxes, an Event Mesh simulator, the gateway and four webhook senders on this machine.
+
+  npm run demo                       shows what happens and stays up
+  npm run demo -- --once             ends by itself: 0 only if nothing is lost or doubled
+  npm run demo -- --once --json      the last line is one JSON object: expected, found, duplicates, lost
+  npm run demo -- --port 4004        the gateway's port (any free one)
+  npm run demo -- --verbose          the gateway's own log as well`
+
+const SETTLE_WITHIN_MS = 90_000
+
+const { values } = parseArgs({
+  options: {
+    once: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+    port: { type: 'string' },
+  },
+})
+
+if (values.help) {
+  console.log(HELP)
+} else {
+  process.exitCode = await run()
+}
+
+async function run(): Promise<number> {
+  const startedAt = Date.now()
+  const tell = values.json ? () => undefined : (line: string) => console.log(line)
+  tell('Starting two ERP sandboxes, an Event Mesh simulator and the gateway …')
+  const world = await openWorld({ verbose: values.verbose, ...(values.port ? { port: Number(values.port) } : {}) })
+  // However this process is asked to end, nothing it started stays behind.
+  const interrupted = new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve))
+  void interrupted.then(() => world.close()).then(() => process.exit(130))
+  tell(`Events: ${world.gateway.url}/cockpit/ (user "operator", no password)\n`)
+  const tail = tailEvents(world.gateway.url, tell)
+  const acknowledged = await tellStory(world, tell)
+  const result = await settled(world, () => count(world, acknowledged))
+  await pause(1_000)
+  tail.stop()
+  show(result, tell)
+  const sums = total(result)
+  if (!values.once) {
+    tell(
+      `\nStill running after ${Math.round((Date.now() - startedAt) / 1000)} s: ${world.gateway.url}/cockpit/ — end it with Ctrl+C.`,
+    )
+    await interrupted
+  }
+  await world.close()
+  if (values.json) console.log(JSON.stringify(sums))
+  return isComplete(sums) ? 0 : 1
+}
+
+/** Until everything is there and stays so, or time is up: what is missing then is lost. */
+async function settled(world: World, look: () => Promise<Tally[]>): Promise<Tally[]> {
+  const giveUpAt = Date.now() + SETTLE_WITHIN_MS
+  for (;;) {
+    const result = await look()
+    const { queues } = await world.broker.state()
+    const isDrained = queues.every(({ ready, unacked }) => ready + unacked === 0)
+    if ((isComplete(total(result)) && isDrained) || Date.now() > giveUpAt) return result
+    await pause(500)
+  }
+}
+
+function show(tallies: readonly Tally[], tell: (line: string) => void): void {
+  const line = (name: string, cells: readonly (string | number)[]) =>
+    tell(name.padEnd(20) + cells.map((cell) => String(cell).padStart(12)).join(''))
+  tell("\nCounted in the subsidiary's own database against the senders' own logs:")
+  line('', ['expected', 'found', 'duplicates', 'lost'])
+  for (const { kind, expected, found, duplicates, lost } of tallies) line(kind, [expected, found, duplicates, lost])
+  const { expected, found, duplicates, lost } = total(tallies)
+  line('total', [expected, found, duplicates, lost])
+}

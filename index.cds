@@ -1,0 +1,2 @@
+using from './db/schema';
+using from './srv/cockpit-service';

@@ -1,0 +1,63 @@
+// Packs the package, looks at what it holds, and uses it from a project of its own: compiled JavaScript, no source condition.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const ALLOWED =
+  /^(dist|db|app|srv\/[\w-]+\.cds|testing\/.*\.cds|index\.cds|cds-plugin\.js|package\.json|README\.md|CHANGELOG\.md|LICENSE)/
+const MAX_UNPACKED_BYTES = 2_000_000
+const folder = join('.tmp', 'smoke')
+rmSync(folder, { recursive: true, force: true })
+mkdirSync(join(folder, 'node_modules'), { recursive: true })
+
+const env = { ...process.env }
+delete env.NODE_OPTIONS
+delete env.CDS_TYPESCRIPT
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+const [packed] = JSON.parse(
+  execFileSync(npm, ['pack', '--json', '--pack-destination', folder], { env, encoding: 'utf8' }),
+)
+const strangers = packed.files
+  .map(({ path }) => path)
+  .filter((path) => !ALLOWED.test(path) || /(^|\/)(test|demo|bench)\//.test(path))
+if (strangers.length > 0) throw new Error(`the package holds what it should not: ${strangers.join(', ')}`)
+if (packed.unpackedSize > MAX_UNPACKED_BYTES) throw new Error(`the package has grown to ${packed.unpackedSize} bytes`)
+execFileSync('tar', ['-xzf', packed.filename], { cwd: folder })
+cpSync(join(folder, 'package'), join(folder, 'node_modules', 'cap-sluice'), { recursive: true })
+
+writeFileSync(join(folder, 'package.json'), '{ "name": "smoke", "type": "module", "private": true }')
+writeFileSync(
+  join(folder, 'use.js'),
+  `import { createHmac } from 'node:crypto'
+import { createGateway } from 'cap-sluice'
+import { cdsInbox } from 'cap-sluice/inbox'
+import { odataTarget } from 'cap-sluice/odata'
+import { github } from 'cap-sluice/sources'
+import { erpSandbox } from 'cap-sluice/testing'
+const erp = await erpSandbox()
+const entities = { IncomingDocuments: { key: ['ID'], reference: 'ExternalReference' } }
+const auth = { kind: 'basic', user: erp.user, password: erp.password }
+const gateway = createGateway({
+  inbox: cdsInbox({ url: 'smoke.db' }),
+  sources: { github: github({ secrets: ['smoke'] }) },
+  targets: { erp: odataTarget({ version: 'v2', url: erp.url + '/sap/opu/odata/sap/API_SLUICE_DEMO_SRV', auth, entities }) },
+})
+const done = new Promise((resolve) => gateway.on('*', { name: 'all' }, async (event, { targets }) => {
+  resolve(await targets.erp.create('IncomingDocuments', { EventType: event.type }, { reference: event.id }))
+}))
+await gateway.start()
+const body = Buffer.from('{"zen":"smoke"}')
+const signature = 'sha256=' + createHmac('sha256', 'smoke').update(body).digest('hex')
+const headers = { 'x-hub-signature-256': signature, 'x-github-event': 'watch', 'x-github-delivery': 'smoke-1' }
+const answer = await gateway.receive({ method: 'POST', url: '/webhooks/github', headers, body })
+if (answer.status !== 200) throw new Error(JSON.stringify(answer))
+const { outcome } = await done
+await gateway.stop()
+const rows = await erp.rows('IncomingDocuments')
+await erp.stop()
+if (outcome !== 'created' || rows.length !== 1) throw new Error('the packed package wrote ' + rows.length + ' rows: ' + outcome)
+`,
+)
+execFileSync(process.execPath, ['use.js'], { cwd: folder, env, stdio: 'inherit' })
+rmSync(folder, { recursive: true, force: true })
+console.log(`the packed package works: ${packed.files.length} files, ${packed.size} bytes`)

@@ -1,0 +1,75 @@
+import type { Request, Service } from '@sap/cds'
+import type { Admin, AdminResult } from '#domain/ports'
+import type { SluiceConfig } from './config.ts'
+
+/** What the cockpit needs of CAP's database service. */
+export interface CockpitDatabase {
+  run(query: unknown): Promise<unknown>
+}
+
+export interface CockpitParts {
+  readonly admin: () => Admin
+  readonly database: () => Promise<CockpitDatabase>
+  readonly lastDeliveryAt: (source: string) => Promise<Date | undefined>
+  readonly config: () => SluiceConfig
+}
+
+const STATUS: Readonly<Record<'not-found' | 'conflict', { status: number; text: string }>> = {
+  'not-found': { status: 404, text: 'There is nothing with this key.' },
+  conflict: {
+    status: 409,
+    text: 'It is in a worker\u2019s hands, or in a state this action does not apply to. Look again and retry.',
+  },
+}
+
+/** Reads come from the tables, every write goes through the gateway. */
+export function serveCockpit(service: Service, parts: CockpitParts): void {
+  service.prepend(() => {
+    service.on('READ', 'Sources', () => readSources(parts))
+    service.on('READ', async (request: Request) => (await parts.database()).run(request.query))
+    service.on('data', async (request: Request) => readData(request, await parts.database()))
+
+    const act = (name: string, run: (admin: Admin, request: Request, by: string) => Promise<AdminResult>) =>
+      service.on(name, async (request: Request) => {
+        const result = await run(parts.admin(), request, request.user.id)
+        if (result.ok) return request.event === 'replay' ? result.dispatches : undefined
+        const { status, text } = STATUS[result.reason]
+        return request.reject(status, text)
+      })
+
+    act('retry', (admin, request, by) => admin.retry(keyOf(request, 'ID'), by))
+    act('discard', (admin, request, by) => admin.discard(keyOf(request, 'ID'), by))
+    act('pause', (admin, request, by) => admin.pause(keyOf(request, 'name'), by))
+    act('resume', (admin, request, by) => admin.resume(keyOf(request, 'name'), by))
+    act('remove', (admin, request, by) => admin.unregister(keyOf(request, 'name'), by))
+    act('replay', (admin, request, by) => admin.replay(request.data.event, request.data.subscription ?? undefined, by))
+  })
+}
+
+async function readSources({ config, lastDeliveryAt }: CockpitParts) {
+  const entries = Object.entries(config().sources ?? {})
+  const rows = await Promise.all(
+    entries.map(async ([name, { kind }]) => ({
+      name,
+      kind,
+      path: `/webhooks/${name}`,
+      lastDeliveryAt: (await lastDeliveryAt(name))?.toISOString() ?? null,
+    })),
+  )
+  return Object.assign(rows, { $count: rows.length })
+}
+
+async function readData(request: Request, database: CockpitDatabase) {
+  const { SELECT } = (await import('@sap/cds')).default.ql
+  const row = (await database.run(
+    SELECT.one.from('sluice.Events').columns('data', 'dataBase64').where({ event: request.data.event }),
+  )) as { data: string | null; dataBase64: string | null } | undefined
+  if (!row) return request.reject(404, STATUS['not-found'].text)
+  return row.data ?? row.dataBase64
+}
+
+/** A bound action's key arrives as the last of `params`, as an object or as the bare value. */
+function keyOf(request: Request, name: string): string {
+  const last = request.params.at(-1) as string | Readonly<Record<string, string>> | undefined
+  return typeof last === 'object' ? (last[name] ?? '') : (last ?? '')
+}

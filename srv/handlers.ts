@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { SluiceError, toFault } from '#domain/errors'
+import type { Handler } from './runtime/handler.ts'
+
+/** CommonJS and ESM alike; TypeScript only where the process runs it. */
+const EXTENSIONS = ['.js', '.mjs', '.cjs', '/index.js', ...(process.env.CDS_TYPESCRIPT ? ['.ts', '/index.ts'] : [])]
+
+/** Loads a subscription's module: its default export or the export `handler`. @throws SluiceError `configuration` */
+export async function loadHandler(subscription: string, path: string, root: string): Promise<Handler> {
+  const base = isAbsolute(path) ? path : resolve(root, path)
+  const file = [base, ...EXTENSIONS.map((extension) => base + extension)].find(
+    (each) => /\.[cm]?[jt]s$/.test(each) && existsSync(each),
+  )
+  const setting = `sluice.subscriptions.${subscription}.handler`
+  if (!file) throw refused(setting, `there is no module ${path}.`, 'Write it from the project root, without extension.')
+  const module = await load(file, setting)
+  const handler = pick(module)
+  if (handler) return handler
+  throw refused(
+    setting,
+    `${path} exports no handler.`,
+    'Export a function as default: export default async (event, context) => { … }',
+  )
+}
+
+async function load(file: string, setting: string): Promise<Record<string, unknown>> {
+  try {
+    return await import(pathToFileURL(file).href)
+  } catch (thrown) {
+    throw refused(setting, `${file} could not be loaded: ${toFault(thrown).message}`, 'Mend the module.', thrown)
+  }
+}
+
+function pick(module: Record<string, unknown>): Handler | undefined {
+  const { default: fallback, handler } = module
+  // A CommonJS module's exports arrive as its default.
+  const inner = fallback && typeof fallback === 'object' ? (fallback as Record<string, unknown>) : {}
+  return [handler, fallback, inner.handler, inner.default].find((each): each is Handler => typeof each === 'function')
+}
+
+const refused = (setting: string, problem: string, remedy: string, cause?: unknown): SluiceError =>
+  new SluiceError('configuration', `${setting}: ${problem}`, {
+    retry: 'never',
+    remedy,
+    ...(cause === undefined ? {} : { cause }),
+  })

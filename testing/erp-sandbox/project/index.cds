@@ -1,0 +1,4 @@
+using from './sales-order';
+using from './business-partner';
+using from './incoming-document';
+using from './sender-log';

@@ -1,0 +1,53 @@
+import type http from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** One HTTP request as a value: what the simulators decide about before anything reaches an application. */
+export interface HttpRequest {
+  readonly method: string
+  /** Path and query, as sent. */
+  readonly url: string
+  readonly headers: http.IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly body: string | Buffer
+}
+
+export const answerJson = (status: number, value: unknown): HttpAnswer => ({
+  status,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(value),
+})
+
+export const readRequest = async (request: http.IncomingMessage): Promise<HttpRequest> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  const { method = 'GET', url = '/', headers } = request
+  return { method, url, headers, body: Buffer.concat(chunks) }
+}
+
+export const writeAnswer = (response: http.ServerResponse, answer: HttpAnswer): void => {
+  const headers: Record<string, string | readonly string[]> = { ...answer.headers }
+  if (answer.status !== 204) headers['content-length'] = String(Buffer.byteLength(answer.body))
+  response.writeHead(answer.status, headers as http.OutgoingHttpHeaders)
+  response.end(answer.body)
+}
+
+/** @returns the port listened on. */
+export const listen = (server: http.Server, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+
+export const closeServer = (server: http.Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })

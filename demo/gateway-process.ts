@@ -5,6 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const READY_WITHIN_MS = 30_000
+/** Shown when it does not start. */
+const RECENT_LENGTH = 4_000
 
 export interface GatewayProcess {
   readonly url: string
@@ -17,18 +19,25 @@ export interface GatewayProcess {
 /** Runs the gateway as `npm start` does, in a process of its own. */
 export async function gatewayProcess(
   config: unknown,
-  env: Record<string, string>,
+  env: Readonly<Record<string, string>>,
   port: number,
-  verbose: boolean,
+  onOutput: (text: string) => void,
 ): Promise<GatewayProcess> {
   const url = `http://127.0.0.1:${port}`
+  let recent = ''
+  const heard = (text: string) => {
+    recent = (recent + text).slice(-RECENT_LENGTH)
+    onOutput(text)
+  }
 
   async function start(): Promise<ChildProcess> {
     const started = spawn(process.execPath, [...process.execArgv, 'node_modules/@sap/cds/bin/serve.js'], {
       cwd: ROOT,
       env: { ...process.env, ...env, PORT: String(port), CDS_CONFIG: JSON.stringify(config) },
-      stdio: ['ignore', verbose ? 'inherit' : 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     })
+    started.stdout.setEncoding('utf8').on('data', heard)
+    started.stderr.setEncoding('utf8').on('data', heard)
     await ready(started)
     return started
   }
@@ -36,8 +45,8 @@ export async function gatewayProcess(
   async function ready(started: ChildProcess): Promise<void> {
     const giveUpAt = Date.now() + READY_WITHIN_MS
     while (!(await isReady())) {
-      if (started.exitCode !== null) throw new Error(`the gateway ended with ${started.exitCode}; see above`)
-      if (Date.now() > giveUpAt) throw new Error('the gateway did not become ready')
+      if (started.exitCode !== null) throw new Error(`the gateway ended with ${started.exitCode}:\n${recent}`)
+      if (Date.now() > giveUpAt) throw new Error(`the gateway did not become ready:\n${recent}`)
       await pause(50)
     }
   }

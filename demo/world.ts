@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ErpSandbox, type EventMeshBroker, erpSandbox, eventMeshBroker } from 'cap-sluice/testing'
 import { gatewayConfig, type Secrets } from './config.ts'
+import { freePort } from './free-port.ts'
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts'
 
 export interface World {
@@ -52,7 +52,7 @@ export async function openWorld(options: { port?: number; verbose: boolean }): P
       DEMO_SUBSIDIARY_PASSWORD: passwords.subsidiary,
     },
     options.port ?? (await freePort()),
-    options.verbose,
+    options.verbose ? (text) => process.stdout.write(text) : () => undefined,
   )
   await broker.queue(QUEUE, ['sap/S4HANAOD/hq01/ce/*'])
   await broker.subscribe(QUEUE, `${gateway.url}/webhooks/mesh`)
@@ -70,14 +70,3 @@ export async function openWorld(options: { port?: number; verbose: boolean }): P
     },
   }
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no free port')),
-      )
-    })
-  })

@@ -5,8 +5,9 @@ using {sluice} from '../db/schema';
 @requires: ['SluiceViewer', 'SluiceOperator']
 service CockpitService {
 
-  /** The configured senders of this instance. */
+  /** The configured senders of this instance; not stored. */
   @readonly
+  @cds.persistence.skip
   entity Sources {
     key name           : String(100);
         kind           : String(100);

@@ -63,8 +63,11 @@ export function readBody(request: NodeRequest, limits: BodyLimits, budget: ByteB
 
 export function sendReply(response: ServerResponse, reply: Reply): void {
   if (response.headersSent || response.writableEnded) return
-  response.writeHead(reply.status, { 'x-content-type-options': 'nosniff', ...reply.headers })
-  response.end(reply.body)
+  const { status, headers, body = '' } = reply
+  // RFC 9110 §8.6: a 204 has no length; without one, every other answer would be chunked.
+  const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }
+  response.writeHead(status, { 'x-content-type-options': 'nosniff', ...length, ...headers })
+  response.end(body)
 }
 
 export function peerOf(request: IncomingMessage) {

@@ -33,8 +33,9 @@ export function activate(): void {
 
   // Before CAP's CORS and body parsers: signatures are over raw bytes, and CORS would swallow Event Mesh's handshake.
   cds.on('bootstrap', (app: Application) => {
-    app.use('/webhooks', (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => {
-      if (gateway) gateway.express()(request, response, next)
+    app.use('/webhooks', (request: IncomingMessage, response: ServerResponse) => {
+      response.setHeader('x-correlation-id', correlate(request))
+      if (gateway) gateway.express()(request, response)
       else sendReply(response, retryLater('not-started', 1_000))
     })
     app.get('/health', (_request: Request, response: Response) => void response.json({ status: 'UP' }))
@@ -73,6 +74,20 @@ export function activate(): void {
   cds.on('shutdown', async () => {
     await gateway?.drain({ timeoutMs: config.stopTimeoutMs ?? DEFAULT_STOP_MS })
   })
+}
+
+const CORRELATION = ['x-correlation-id', 'x-correlationid', 'x-request-id', 'x-vcap-request-id']
+const MAX_CORRELATION_LENGTH = 100
+
+/**
+ * Gives every log line of a delivery its correlation id. CAP's own middleware would also hand the request to the logger,
+ * whose JSON lines then carry all its headers, signatures among them.
+ */
+function correlate({ headers }: IncomingMessage): string {
+  const given = CORRELATION.map((name) => headers[name]).find((value) => typeof value === 'string' && value !== '')
+  const id = typeof given === 'string' ? given.slice(0, MAX_CORRELATION_LENGTH) : cds.utils.uuid()
+  cds.context = { id } as unknown as cds.EventContext
+  return id
 }
 
 async function readiness(gateway: Gateway | undefined): Promise<{ ready: boolean; reason?: string }> {

@@ -7,7 +7,10 @@ const at = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: '
 const element = (id) => document.getElementById(id)
 
 async function read(path) {
-  const response = await fetch(`${SERVICE}/${path}`, { headers: { accept: 'application/json' } })
+  // A page opened with credentials in its address may not fetch relative to that address.
+  const response = await fetch(new URL(`${SERVICE}/${path}`, location.origin), {
+    headers: { accept: 'application/json' },
+  })
   if (response.status === 403) throw new Error('You need the role SluiceViewer to see events.')
   if (!response.ok) throw new Error(`The service answered ${response.status}.`)
   return (await response.json()).value

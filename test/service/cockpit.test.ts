@@ -1,0 +1,134 @@
+import { expect } from 'chai'
+import { type TestApp, testApp } from './app.ts'
+
+const COCKPIT = '/odata/v4/cockpit'
+
+describe('the operator service', () => {
+  let app: TestApp
+  before(async () => {
+    app = await testApp({
+      subscriptions: { orders: { on: '*', handler: 'test/service/handlers', order: 'park', retry: { attempts: 1 } } },
+    })
+  })
+  after(() => app.cleanUp())
+
+  const read = async (path: string) => (await app.request(`${COCKPIT}/${path}`, { user: 'operator' })).json().value
+  const dispatchOf = async (id: string) => {
+    const [event] = await read(`Events?$filter=id eq '${id}'&$expand=dispatches`)
+    return (event?.dispatches as Record<string, unknown>[] | undefined)?.at(-1)
+  }
+  const ended = async (id: string, status: string) => {
+    for (;;) {
+      const dispatch = await dispatchOf(id)
+      if (dispatch?.status === status) return dispatch
+      if (dispatch && dispatch.status !== 'waiting') throw new Error(`${id} ended ${dispatch.status}`)
+    }
+  }
+  const act = (path: string, user: string, body: unknown = {}) =>
+    app.request(`${COCKPIT}/${path}`, { user, method: 'POST', body })
+
+  it('refuses who does not say who they are, and who has no role', async () => {
+    expect((await app.request(`${COCKPIT}/Events`)).status).to.equal(401)
+    expect((await app.request(`${COCKPIT}/Events`, { user: 'nobody' })).status).to.equal(403)
+    expect((await app.request(`${COCKPIT}/Events`, { user: 'viewer' })).status).to.equal(200)
+  })
+
+  it('lists with paging, filter and sort, and never with payload columns', async () => {
+    for (const id of ['a1', 'a2', 'a3']) expect((await app.deliver(id, `{"secret":"${id}"}`)).status).to.equal(200)
+    const [page] = await read('Events?$orderby=id desc&$top=1&$skip=1')
+    expect(page?.id).to.equal('a2')
+    expect((await read(`Events?$filter=id eq 'a3' and origin eq 'orders'`)).length).to.equal(1)
+    const counted = await app.request(`${COCKPIT}/Events?$count=true&$top=0`, { user: 'viewer' })
+    expect(counted.json<{ '@odata.count': number }>()['@odata.count']).to.equal(3)
+    const all = await app.request(`${COCKPIT}/Events?$expand=dispatches($expand=history)`, { user: 'viewer' })
+    expect(all.text).not.to.include('secret')
+    expect((await app.request(`${COCKPIT}/Events?$select=data`, { user: 'viewer' })).status).to.equal(400)
+  })
+
+  for (const entity of [
+    'Sources',
+    'Deliveries',
+    'Dispatches',
+    'Lanes',
+    'Attempts',
+    'Checkpoints',
+    'Subscriptions',
+    'Rejections',
+    'Audit',
+  ]) {
+    it(`reads ${entity}`, async () => {
+      expect((await app.request(`${COCKPIT}/${entity}?$top=5`, { user: 'viewer' })).status).to.equal(200)
+    })
+  }
+
+  it('lets nobody write to a table', async () => {
+    const [event] = await read('Events?$top=1')
+    const path = `${COCKPIT}/Events(${event?.event})`
+    expect((await app.request(path, { user: 'operator', method: 'DELETE' })).status).to.equal(405)
+    expect((await app.request(path, { user: 'operator', method: 'PATCH', body: { type: 'x' } })).status).to.equal(405)
+  })
+
+  it('shows the data of one event to an operator only', async () => {
+    await app.deliver('with-data', '{"amount":12345678901234567890}')
+    const [event] = await read(`Events?$filter=id eq 'with-data'`)
+    const path = `${COCKPIT}/data(event=${event?.event})`
+    expect((await app.request(path, { user: 'viewer' })).status).to.equal(403)
+    const shown = await app.request(path, { user: 'operator' })
+    expect(shown.json<{ value: string }>().value).to.equal('{"amount":12345678901234567890}')
+  })
+
+  it('replays an event as a new run, twice if asked twice', async () => {
+    await app.deliver('again')
+    await ended('again', 'done')
+    const [event] = await read(`Events?$filter=id eq 'again'`)
+    expect((await act('replay', 'viewer', { event: event?.event })).status).to.equal(403)
+    for (let run = 2; run <= 3; run++) {
+      const answer = await act('replay', 'operator', { event: event?.event, subscription: 'orders' })
+      expect(answer.json<{ value: string[] }>().value).to.deep.equal([`${event?.event}:orders:${run}`])
+    }
+    for (;;) {
+      const runs = await read(`Dispatches?$filter=event eq ${event?.event} and status eq 'done'`)
+      if (runs.length === 3) break
+    }
+    expect((await act('replay', 'operator', { event: '01900000-0000-7000-8000-000000000000' })).status).to.equal(404)
+  })
+
+  it('retries and discards what is dead, with an audit of who did it', async () => {
+    await app.deliver('dies', '{"fail":"the ERP says no"}')
+    const dead = await ended('dies', 'dead')
+    expect((await act(`Dispatches('${dead.ID}')/CockpitService.retry`, 'viewer')).status).to.equal(403)
+    expect((await act(`Dispatches('${dead.ID}')/CockpitService.retry`, 'operator')).status).to.equal(204)
+    await ended('dies', 'dead')
+    const attempts = await read(`Attempts?$filter=dispatch eq '${dead.ID}'&$orderby=n`)
+    expect(attempts.map(({ n, outcome, message }) => [n, outcome, message])).to.deep.equal([
+      [1, 'failed', 'the ERP says no'],
+      [2, 'failed', 'the ERP says no'],
+    ])
+    expect((await act(`Dispatches('${dead.ID}')/CockpitService.discard`, 'operator')).status).to.equal(204)
+    await ended('dies', 'skipped')
+    expect((await act(`Dispatches('${dead.ID}')/CockpitService.retry`, 'operator')).status).to.equal(409)
+    const audit = await read(`Audit?$filter=object eq '${dead.ID}'&$orderby=at`)
+    expect(audit.map(({ actor, action }) => `${actor} ${action}`)).to.deep.equal(['operator retry', 'operator discard'])
+  })
+
+  it('pauses and resumes a subscription', async () => {
+    expect((await act(`Subscriptions('orders')/CockpitService.pause`, 'operator')).status).to.equal(204)
+    await app.deliver('while-paused')
+    expect(((await read(`Subscriptions('orders')`.replace(/$/, '?$select=paused'))) as unknown) ?? true).to.not.equal(
+      false,
+    )
+    expect((await dispatchOf('while-paused'))?.status).to.equal('waiting')
+    expect((await act(`Subscriptions('orders')/CockpitService.resume`, 'operator')).status).to.equal(204)
+    await ended('while-paused', 'done')
+  })
+
+  it('survives what a handler throws or forgets', async () => {
+    await app.deliver('type-error', '{"fail":"type-error"}')
+    await ended('type-error', 'dead')
+    await app.deliver('floating', '{"fail":"floating"}')
+    await ended('floating', 'dead')
+    await app.deliver('after')
+    await ended('after', 'done')
+    expect((await app.request('/health')).status).to.equal(200)
+  })
+})

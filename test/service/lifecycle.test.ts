@@ -1,0 +1,96 @@
+import { expect } from 'chai'
+import { type TestApp, testApp } from './app.ts'
+
+const production = { NODE_ENV: 'production' }
+
+describe('the life of the app', () => {
+  let app: TestApp | undefined
+  afterEach(async () => {
+    await app?.cleanUp()
+    app = undefined
+  })
+
+  it('is ready once the store is open, and keeps events over a restart', async () => {
+    app = await testApp()
+    expect((await app.request('/health')).json<unknown>()).to.deep.equal({ status: 'UP' })
+    expect((await app.request('/health/ready')).json<unknown>()).to.deep.equal({ status: 'UP' })
+    expect((await app.deliver('kept')).json<{ status: string }>().status).to.equal('accepted')
+    await app.kill()
+    await app.restart()
+    expect((await app.deliver('kept')).json<{ status: string }>().status).to.equal('duplicate')
+  })
+
+  it('logs one JSON object a line in production, with the correlation id and without secrets', async () => {
+    app = await testApp({}, {}, production)
+    const headers = { 'x-correlation-id': 'trace-me', 'x-event-id': '1', 'x-signature': 'deadbeef' }
+    const answer = await app.request('/webhooks/orders', { method: 'POST', body: '{"iban":"DE00"}', headers })
+    expect(answer.status).to.equal(401)
+    expect(answer.headers.get('x-correlation-id')).to.equal('trace-me')
+    await app.stop()
+    const lines = app
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    const refused = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg?.includes('refused'))
+    expect(refused).to.include({ level: 'warn', logger: 'sluice', correlation_id: 'trace-me' })
+    expect(app.output()).not.to.match(/deadbeef|DE00/)
+  })
+
+  it('refuses anonymous callers in production, where nobody configured authentication', async () => {
+    app = await testApp({}, { auth: { kind: 'mocked', users: {} } }, production)
+    expect((await app.request('/odata/v4/cockpit/Events')).status).to.equal(401)
+  })
+
+  it('ends on SIGTERM with its work done and its store closed', async () => {
+    app = await testApp({ subscriptions: { orders: { on: '*', handler: 'test/service/handlers' } } })
+    await app.deliver('before-the-end')
+    await app.stop()
+    expect(app.output()).to.include('stopped')
+  })
+
+  const mistakes: [string, Record<string, unknown>, RegExp][] = [
+    ['an unknown setting', { sorces: {} }, /sluice: "sorces" is not a setting/],
+    [
+      'a poll without a version',
+      {
+        targets: { erp: { kind: 'odata-v2', url: 'http://localhost' } },
+        polls: { p: { target: 'erp', entity: 'A', type: 't', object: 'A', key: ['A'], cron: '* * * * *' } },
+      },
+      /sluice\.polls\.p\.version: /,
+    ],
+    [
+      'a cron that never fires',
+      {
+        targets: { erp: { kind: 'odata-v2', url: 'http://localhost' } },
+        polls: {
+          p: { target: 'erp', entity: 'A', type: 't', object: 'A', key: ['A'], version: 'V', cron: '0 0 31 2 *' },
+        },
+      },
+      /sluice\.polls\.p\.cron: .*never fires/,
+    ],
+    [
+      'a handler that is not there',
+      { subscriptions: { s: { on: '*', handler: 'srv/nowhere' } } },
+      /sluice\.subscriptions\.s\.handler: there is no module/,
+    ],
+    [
+      'a secret that is not set',
+      { targets: { erp: { kind: 'odata-v2', url: 'env:NOT_SET' } } },
+      /sluice\.targets\.erp\.url: the environment variable NOT_SET is not set/,
+    ],
+    [
+      'a create that could not be found again',
+      { targets: { erp: { kind: 'odata-v2', url: 'http://localhost', entities: { A: { key: ['ID'] } } } } },
+      /sluice\.targets\.erp: .*reference/,
+    ],
+  ]
+  for (const [name, sluice, message] of mistakes) {
+    it(`does not start with ${name}, and says where and what to do`, async () => {
+      const started = await testApp(sluice).then(
+        (running) => running.cleanUp().then(() => 'it started'),
+        (thrown: Error) => thrown.message,
+      )
+      expect(started).to.match(message)
+    })
+  }
+})

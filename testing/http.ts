@@ -1,4 +1,4 @@
-import type http from 'node:http'
+import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** One HTTP request as a value: what the simulators decide about before anything reaches an application. */
@@ -22,14 +22,30 @@ export const answerJson = (status: number, value: unknown): HttpAnswer => ({
   body: JSON.stringify(value),
 })
 
-export const readRequest = async (request: http.IncomingMessage): Promise<HttpRequest> => {
+/** A server whose requests are values; `cut` ends the connection without an answer. */
+export const simulatorServer = (answer: (request: HttpRequest) => Promise<HttpAnswer | 'cut'>): http.Server =>
+  http.createServer(async (incoming, response) => {
+    const request = await readRequest(incoming)
+    if (!request) return
+    const result = await answer(request)
+    if (result === 'cut') incoming.socket.destroy()
+    else writeAnswer(response, result)
+  })
+
+/** @returns undefined when the client went away before it had sent everything. */
+const readRequest = async (incoming: http.IncomingMessage): Promise<HttpRequest | undefined> => {
   const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  const { method = 'GET', url = '/', headers } = request
+  try {
+    for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  } catch (error) {
+    if (incoming.destroyed) return undefined
+    throw error
+  }
+  const { method = 'GET', url = '/', headers } = incoming
   return { method, url, headers, body: Buffer.concat(chunks) }
 }
 
-export const writeAnswer = (response: http.ServerResponse, answer: HttpAnswer): void => {
+const writeAnswer = (response: http.ServerResponse, answer: HttpAnswer): void => {
   const headers: Record<string, string | readonly string[]> = { ...answer.headers }
   if (answer.status !== 204) headers['content-length'] = String(Buffer.byteLength(answer.body))
   response.writeHead(answer.status, headers as http.OutgoingHttpHeaders)

@@ -21,7 +21,13 @@ export const routes = (table: Readonly<Record<string, Handler>>) => {
     if (!match) return answerJson(found.length > 0 ? 405 : 404, { message: `no ${request.method} ${path}` })
     const groups = match.pattern.exec(path)?.groups ?? {}
     const params = Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]))
-    return match.handler(request, params)
+    try {
+      return await match.handler(request, params)
+    } catch (error) {
+      if (error instanceof Refusal) return error.answer
+      // Whatever else a caller asked for and cannot have, a body that is no JSON included, is the caller's to read.
+      return answerJson(400, { message: error instanceof Error ? error.message : String(error) })
+    }
   }
 }
 

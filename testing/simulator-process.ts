@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 
 export interface SimulatorProcess<Ready> {
   readonly ready: Ready
@@ -9,12 +10,10 @@ export interface SimulatorProcess<Ready> {
   stop(): Promise<void>
 }
 
-/** Settings of the application under test that would otherwise become settings of a CAP-based simulator. */
-const isForeign = (name: string): boolean => /^(cds[_.]|vcap_|port$|node_env$|destinations$)/i.test(name)
-
 /**
  * Runs a simulator in a process of its own, because `cds` is one per process, and waits for the JSON line it prints when
  * it listens. The child's stdin is a pipe: when this process dies, however it dies, the child sees its end and goes too.
+ * It needs none of this process's Node options: a simulator is plain TypeScript or, in the package, plain JavaScript.
  * @param entry the simulator's main module beside `from`, without extension: `.ts` in the sources, `.js` in the package
  */
 export const startSimulator = async <Ready>(
@@ -23,10 +22,8 @@ export const startSimulator = async <Ready>(
   options: Readonly<Record<string, unknown>>,
 ): Promise<SimulatorProcess<Ready>> => {
   const script = path.join(path.dirname(from), entry + path.extname(from))
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)))
   const child = spawn(process.execPath, [script, '--attached', '--options', JSON.stringify(options)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -35,27 +32,33 @@ export const startSimulator = async <Ready>(
     await exited
   }
   try {
-    return { ready: await readyLine<Ready>(child, entry), pid: child.pid ?? 0, stop }
+    const ready = await readyLine<Ready>(child, child.stdout)
+    child.stderr.pipe(process.stderr)
+    return { ready, pid: child.pid ?? 0, stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-const readyLine = <Ready>(child: ChildProcess, entry: string): Promise<Ready> =>
+const readyLine = <Ready>(child: ChildProcess, stdout: Readable): Promise<Ready> =>
   new Promise((resolve, reject) => {
+    let complaint = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      complaint = (complaint + chunk).slice(-2000)
+    })
     child.once('error', reject)
-    child.once('exit', (code, signal) =>
-      reject(new Error(`${entry} ended with ${signal ?? code} before it listened; its reason is on standard error`)),
+    child.once('close', (code, signal) =>
+      reject(new Error(`the simulator ended with ${signal ?? code} before it listened:\n${complaint}`)),
     )
-    if (!child.stdout) throw new Error('the simulator has no standard output')
-    const lines = createInterface({ input: child.stdout })
-    lines.on('line', (line) => {
-      if (line.startsWith('{"ready":true')) resolve(JSON.parse(line) as Ready)
+    createInterface({ input: stdout }).on('line', (line) => {
+      if (!line.startsWith('{"ready":true')) return
+      child.stderr?.removeAllListeners('data')
+      resolve(JSON.parse(line) as Ready)
     })
   })
 
-/** What the child does at its end of the pipe. */
+/** What the child does: tell where it listens, and end with its parent. */
 export const announceReady = (attached: boolean, ready: Readonly<Record<string, unknown>>): void => {
   if (attached) process.stdin.resume().once('close', () => process.exit(0))
   process.stdout.write(`${JSON.stringify({ ready: true, ...ready })}\n`)

@@ -1,7 +1,25 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { type TestApp, testApp } from './app.ts'
 
 const production = { NODE_ENV: 'production' }
+
+/** A server that answers when the test says so. */
+async function heldAnswer() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const asked = once(server, 'request') as Promise<[IncomingMessage, ServerResponse]>
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    asked,
+    answer: () => {
+      void asked.then(([, response]) => response.end(() => server.close()))
+    },
+  }
+}
 
 describe('the life of the app', () => {
   let app: TestApp | undefined
@@ -46,6 +64,23 @@ describe('the life of the app', () => {
     await app.deliver('before-the-end')
     await app.stop()
     expect(app.output()).to.include('stopped')
+  })
+
+  it('still stores deliveries while it drains, says that it is not ready, and waits for the running handler', async () => {
+    app = await testApp({ subscriptions: { orders: { on: '*', handler: 'test/service/handlers' } } })
+    const handler = await heldAnswer()
+    await app.deliver('held', JSON.stringify({ waitFor: handler.url }))
+    await handler.asked
+    const ended = app.stop()
+    let ready = await app.request('/health/ready')
+    while (ready.status === 200) ready = await app.request('/health/ready')
+    expect(ready.json<unknown>()).to.deep.equal({ status: 'DOWN', reason: 'draining' })
+    expect((await app.deliver('while-draining')).json<{ status: string }>().status).to.equal('accepted')
+    handler.answer()
+    await ended
+    expect(app.output()).to.include('handled')
+    await app.restart()
+    expect((await app.deliver('while-draining')).json<{ status: string }>().status).to.equal('duplicate')
   })
 
   const mistakes: [string, Record<string, unknown>, RegExp][] = [

@@ -4,23 +4,7 @@ import { type BusinessObject, businessObjects, qualified } from './business-obje
 import type { SandboxDatabase } from './cap.ts'
 import type { HeldWrites } from './held-writes.ts'
 import type { SwitchBoard } from './switches.ts'
-
-/** What a person in the ERP does: enters and edits objects, with no OData client between. */
-export interface Changes {
-  readonly entity: string
-  readonly action: 'create' | 'change'
-  /** How many, 1 if absent; without `key`, changes go through the existing objects in turn. */
-  readonly count?: number
-  readonly key?: string
-  /** Overrides what the sandbox would enter. */
-  readonly data?: Readonly<Record<string, unknown>>
-}
-
-export interface Changed {
-  /** Absent while a late commit holds the write back. */
-  readonly key?: string
-  readonly held: boolean
-}
+import type { Changed, Changes } from './types.ts'
 
 export interface BusinessUserParts {
   readonly serviceOf: (name: string) => ApplicationService

@@ -1,3 +1,4 @@
+import http from 'node:http'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { format } from 'node:util'
@@ -46,6 +47,7 @@ export const startCap = async (database: string, port: number) => {
       targetPath: 'sap/opu/odata4/sap',
       target: `http://127.0.0.1:${port}`,
       registerOnListening: false,
+      httpAgent: new http.Agent({ keepAlive: true }),
     }),
   )
   await cds.serve('all').from(csn).in(app)
@@ -53,9 +55,12 @@ export const startCap = async (database: string, port: number) => {
   return { app, serviceOf, database: { run, runAlone } }
 }
 
+/** What the application under test is told by its environment would otherwise be told to this ERP. */
+const isForeign = (name: string): boolean => /^(cds[_.].*|vcap_.*|node_env|destinations)$/i.test(name)
+
 /** Own settings only: nothing of the application, the user's home or the environment. */
 const isolate = (database: string): void => {
-  for (const name of Object.keys(process.env)) if (/^cds[_.]/i.test(name)) delete process.env[name]
+  for (const name of Object.keys(process.env)) if (isForeign(name)) delete process.env[name]
   process.env.CDS_USER_HOME = cds.root
   process.env.CDS_CONFIG = JSON.stringify({
     requires: {

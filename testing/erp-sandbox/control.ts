@@ -1,9 +1,10 @@
-import http from 'node:http'
-import { answerJson, type HttpAnswer, type HttpRequest, readRequest, writeAnswer } from '../http.ts'
-import type { Changed, Changes } from './business-user.ts'
+import type http from 'node:http'
+import { answerJson, type HttpAnswer, simulatorServer } from '../http.ts'
+import { routes } from '../routes.ts'
 import type { HeldWrites } from './held-writes.ts'
 import type { RequestLog } from './request-log.ts'
 import type { SwitchBoard, SwitchSettings } from './switches.ts'
+import type { Changed, Changes } from './types.ts'
 
 export interface ControlParts {
   readonly switches: SwitchBoard
@@ -16,41 +17,30 @@ export interface ControlParts {
   readonly apply: (settings: SwitchSettings) => Promise<void>
 }
 
-type Route = (request: HttpRequest, name: string) => Promise<unknown>
-
 /** The control API, on a port of its own so that it answers while the ERP does not. */
 export const controlServer = (parts: ControlParts): http.Server => {
+  const ok = async (value: unknown): Promise<HttpAnswer> => answerJson(200, await value)
   const state = () => ({ switches: parts.switches.state, held: parts.held.size })
-  const routes: Readonly<Record<string, Route>> = {
-    'GET switches': async () => state(),
-    'POST switches': async ({ body }) => {
-      const settings = JSON.parse(body.toString()) as SwitchSettings
-      parts.switches.set(settings)
-      await parts.apply(settings)
-      return state()
-    },
-    'POST release': async () => ({ released: await parts.held.release() }),
-    'POST changes': async ({ body }) => ({ changes: await parts.change(JSON.parse(body.toString()) as Changes) }),
-    'GET rows': (_, entity) => parts.rows(entity),
-    'GET sent': () => parts.sent(),
-    'GET log': async () => parts.log.read(),
-    'DELETE log': async () => {
-      parts.log.clear()
-      return parts.log.read()
-    },
-  }
 
-  const answer = async (request: HttpRequest): Promise<HttpAnswer> => {
-    const [, resource = '', name = ''] = /^\/sandbox\/(\w+)\/?(\w*)/.exec(request.url) ?? []
-    const route = routes[`${request.method} ${resource}`]
-    if (!route) return answerJson(404, { error: `there are ${Object.keys(routes).join(', ')} under /sandbox/` })
-    try {
-      return answerJson(200, await route(request, name))
-    } catch (error) {
-      // Whatever a test asked for and cannot have is the test's to read.
-      return answerJson(400, { error: error instanceof Error ? error.message : String(error) })
-    }
-  }
-
-  return http.createServer(async (request, response) => writeAnswer(response, await answer(await readRequest(request))))
+  return simulatorServer(
+    routes({
+      'GET /sandbox/switches': () => ok(state()),
+      'POST /sandbox/switches': async ({ body }) => {
+        const settings = JSON.parse(body.toString()) as SwitchSettings
+        parts.switches.set(settings)
+        await parts.apply(settings)
+        return ok(state())
+      },
+      'POST /sandbox/release': async () => ok({ released: await parts.held.release() }),
+      'POST /sandbox/changes': async ({ body }) =>
+        ok({ changes: await parts.change(JSON.parse(body.toString()) as Changes) }),
+      'GET /sandbox/rows/{entity}': (_, { entity = '' }) => ok(parts.rows(entity)),
+      'GET /sandbox/sent': () => ok(parts.sent()),
+      'GET /sandbox/log': () => ok(parts.log.read()),
+      'DELETE /sandbox/log': () => {
+        parts.log.clear()
+        return ok(parts.log.read())
+      },
+    }),
+  )
 }

@@ -1,4 +1,4 @@
-import type { Raises, SentChange } from './sender.ts'
+import type { Raises, SentChange } from './types.ts'
 
 /**
  * Publishes business events as S/4HANA does to Event Mesh: structured CloudEvents that carry the key and nothing else.

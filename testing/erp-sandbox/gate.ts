@@ -20,7 +20,7 @@ export interface GateParts {
 }
 
 /** `cut`: the connection ends without an answer. */
-export type GateResult = HttpAnswer | 'cut'
+type GateResult = HttpAnswer | 'cut'
 
 const isModifying = (method: string): boolean => !['GET', 'HEAD', 'OPTIONS'].includes(method)
 

@@ -1,15 +1,11 @@
 import { startSimulator } from '../simulator-process.ts'
-import type { Changed, Changes } from './business-user.ts'
-import type { ErpSandboxOptions } from './options.ts'
 import type { RequestCounts } from './request-log.ts'
-import type { SentChange } from './sender.ts'
 import type { Switches, SwitchSettings } from './switches.ts'
+import type { Changed, Changes, ErpSandboxOptions, SentChange } from './types.ts'
 
-export type { Changed, Changes } from './business-user.ts'
-export type { ErpSandboxOptions } from './options.ts'
 export type { LoggedRequest, RequestCounts } from './request-log.ts'
-export type { Raises, SentChange } from './sender.ts'
 export type { Switches, SwitchSettings } from './switches.ts'
+export type { Changed, Changes, ErpSandboxOptions, Raises, SentChange } from './types.ts'
 
 /** A running ERP sandbox. Its services are under `<url>/sap/opu/odata/sap/` (V2) and `<url>/sap/opu/odata4/sap/` (V4). */
 export interface ErpSandbox {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { announceReady } from '../simulator-process.ts'
-import type { ErpSandboxOptions } from './options.ts'
 import { startErp } from './server.ts'
+import type { ErpSandboxOptions } from './types.ts'
 
 // Run alone: node testing/erp-sandbox/main.ts --port 4010 --control-port 4011 --database erp.db
 const { values } = parseArgs({

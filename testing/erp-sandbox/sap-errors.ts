@@ -39,7 +39,7 @@ const sapDetails = (error: CapError) => {
 }
 
 /** SAP Gateway's V2 error: what an administrator looks up in /IWFND/ERROR_LOG is `transactionid` and `timestamp`. */
-export const sapErrorV2 = (error: CapError, service: string) => {
+const sapErrorV2 = (error: CapError, service: string) => {
   const errordetails = sapDetails(error)
   return {
     error: {
@@ -60,7 +60,7 @@ export const sapErrorV2 = (error: CapError, service: string) => {
   }
 }
 
-export const sapErrorV4 = (error: CapError, service: string) => ({
+const sapErrorV4 = (error: CapError, service: string) => ({
   error: {
     code: sapCode(error.code),
     message: text(error.message),
@@ -82,7 +82,7 @@ export const sapErrorV4 = (error: CapError, service: string) => ({
 })
 
 /** An error the sandbox raises before CAP is asked. */
-export const sapErrorAnswer = (path: ODataPath, status: number, code: string, message: string): HttpAnswer => ({
+const sapErrorAnswer = (path: ODataPath, status: number, code: string, message: string): HttpAnswer => ({
   status,
   headers: { 'content-type': 'application/json;charset=utf-8', dataserviceversion: '1.0' },
   body: JSON.stringify(

@@ -10,7 +10,7 @@ interface Session {
 }
 
 /** What a request's token and cookies amount to. `cookies` are to be set. */
-export interface Fetched {
+interface Fetched {
   readonly token: string
   readonly cookies: readonly string[]
 }

@@ -5,32 +5,7 @@ import type { BusinessObject } from './business-objects.ts'
 import type { SandboxDatabase } from './cap.ts'
 import { eventPublisher } from './event-publisher.ts'
 import type { SwitchBoard } from './switches.ts'
-
-/** How a headquarters' S/4 raises its business events. */
-export interface Raises {
-  /** Three segments, e.g. `sap/S4HANAOD/hq01`; the topic is `<prefix>/ce/<type with slashes>`. */
-  readonly topicPrefix: string
-  /** CloudEvents source, e.g. `/default/sap.s4.beh/HQ01CLNT100`. */
-  readonly source: string
-  readonly broker: {
-    readonly url: string
-    readonly tokenUrl: string
-    readonly clientId: string
-    readonly clientSecret: string
-  }
-}
-
-/** One line of the sender's own log: what it changed, and whether it told anybody. */
-export interface SentChange {
-  readonly seq: number
-  readonly entity: string
-  readonly key: string
-  readonly version: string
-  readonly type: string
-  /** `none` where the sandbox is not told to raise events. */
-  readonly event: 'none' | 'pending' | 'raised' | 'dropped'
-  readonly eventId: string | null
-}
+import type { Raises, SentChange } from './types.ts'
 
 const table = 'sandbox_SenderLog'
 const retryMs = 250
@@ -52,19 +27,18 @@ export const eventSender = async (raises: Raises | undefined, switches: SwitchBo
       wanted = false
       const [next] = await runAlone(`SELECT * FROM ${table} WHERE event = 'pending' ORDER BY seq LIMIT 1`)
       const change = next as unknown as SentChange | undefined
-      if (!change && !wanted) return
-      if (!change) continue
+      if (!change && wanted) continue
+      if (!change) break
       if (await publish(change)) await runAlone(`UPDATE ${table} SET event = 'raised' WHERE seq = ?`, [change.seq])
       else await sleep(retryMs)
     }
+    draining = false
   }
   const kick = (): void => {
     wanted = true
     if (draining) return
     draining = true
-    void drain().finally(() => {
-      draining = false
-    })
+    void drain()
   }
   kick()
 

@@ -1,5 +1,5 @@
 import http from 'node:http'
-import { closeServer, listen, readRequest, writeAnswer } from '../http.ts'
+import { closeServer, listen, simulatorServer } from '../http.ts'
 import { registerLogic } from './business-logic.ts'
 import { businessObjects, qualified } from './business-objects.ts'
 import { businessUser } from './business-user.ts'
@@ -8,12 +8,12 @@ import { controlServer } from './control.ts'
 import { forwardTo } from './forward.ts'
 import { type GateParts, gate } from './gate.ts'
 import { HeldWrites } from './held-writes.ts'
-import type { ErpSandboxOptions } from './options.ts'
 import { RepeatableRequests } from './repeatability.ts'
 import { RequestLog } from './request-log.ts'
 import { SapSessions } from './sap-session.ts'
 import { eventSender } from './sender.ts'
 import { SwitchBoard, type SwitchSettings } from './switches.ts'
+import type { ErpSandboxOptions } from './types.ts'
 
 /** Starts the sandbox in this process. @returns what its ready line tells. */
 export const startErp = async (options: ErpSandboxOptions) => {
@@ -69,12 +69,10 @@ export const startErp = async (options: ErpSandboxOptions) => {
 
 const erpServer = (parts: GateParts, log: RequestLog): http.Server => {
   const pass = gate(parts)
-  const server = http.createServer(async (incoming, response) => {
-    const request = await readRequest(incoming)
+  const server = simulatorServer(async (request) => {
     const result = await pass(request)
     log.add(request.method, request.url, result === 'cut' ? 'cut' : result.status)
-    if (result === 'cut') incoming.socket.destroy()
-    else writeAnswer(response, result)
+    return result
   })
   return server.on('connection', (socket) => {
     if (parts.switches.state.down === 'reset') socket.resetAndDestroy()

@@ -1,6 +1,5 @@
-import http from 'node:http'
-import { answerJson, type HttpAnswer, type HttpRequest, listen, readRequest, writeAnswer } from '../http.ts'
-import { type Handler, Refusal, routes } from '../routes.ts'
+import { answerJson, type HttpAnswer, type HttpRequest, listen, simulatorServer } from '../http.ts'
+import { type Handler, routes } from '../routes.ts'
 import { managementApi } from './management-api.ts'
 import { messagingApi } from './messaging-api.ts'
 import { defaultClient, type EventMeshOptions, type EventMeshSwitches } from './options.ts'
@@ -15,7 +14,7 @@ const unavailable: HttpAnswer = answerJson(503, { message: 'switched off' })
 /** Starts the broker in this process. @returns what its ready line tells. */
 export const startEventMesh = async (options: EventMeshOptions) => {
   const { clients = [defaultClient], origin = 'event-mesh.example', shuffleSeed } = options
-  const server = http.createServer()
+  const server = simulatorServer((request) => answer(request))
   const url = `http://127.0.0.1:${await listen(server, options.port ?? 0)}`
   const time = new SimTime()
   const tokens = await TokenService.start(url, clients)
@@ -65,14 +64,6 @@ export const startEventMesh = async (options: EventMeshOptions) => {
     if (/^\/(oauth|token_keys|sim)\b/.test(request.url)) return open(request)
     return (await tokens.isKnown(request)) ? guarded(request) : answerJson(401, { message: 'Unauthorized' })
   }
-  server.on('request', async (incoming, response) => {
-    try {
-      writeAnswer(response, await answer(await readRequest(incoming)))
-    } catch (error) {
-      if (error instanceof Refusal) writeAnswer(response, error.answer)
-      else writeAnswer(response, answerJson(400, { message: error instanceof Error ? error.message : String(error) }))
-    }
-  })
   const [own = defaultClient] = clients
   return { url, tokenUrl: `${url}/oauth/token`, jwksUrl: `${url}/token_keys`, origin, client: own }
 }

@@ -4,7 +4,7 @@ import type { SimTime } from './sim-time.ts'
 import { type SubscriptionRequest, type Webhook, webhook } from './webhook.ts'
 
 /** Messages under way to one webhook at a time: one that fails keeps its place until it is acknowledged or dead. */
-export const slots = 18
+const slots = 18
 const firstRetryMs = 15 * 60_000
 const lastRetryMs = 24 * 3_600_000
 

@@ -57,7 +57,8 @@ export async function wire({ config, inbox, log, root, auth }: WiringParts): Pro
 }
 
 function toSource({ kind, ...options }: SourceConfig): Source {
-  const factory = (kinds as Readonly<Record<string, (options: never) => Source>>)[kind]
+  const factories = kinds as Readonly<Record<string, (options: never) => Source>>
+  const factory = Object.hasOwn(factories, kind) ? factories[kind] : undefined
   if (factory) return factory(options as never)
   throw new SluiceError('configuration', `there is no kind "${kind}".`, {
     remedy: `Choose one of ${Object.keys(kinds).join(', ')}.`,

@@ -61,8 +61,11 @@ export interface WriteScope {
   requestId(step: string): string
   /** Throws once the lease is lost: a late worker must not write. Called before every write. */
   guard(): void
-  /** Tells the worker that something was sent, so that a crash from here on counts as ambiguous. */
-  sent(): void
+  /**
+   * Tells the worker that something is being sent: from here on a lost try counts as ambiguous.
+   * @returns to be called once the target definitely refused it; then it is as if nothing had been sent.
+   */
+  sent(): () => void
   /** Remembers the version our own write produced, so that its return is recognized as an echo. */
   wrote(object: { type: string; key: string; version: string }): void
 }

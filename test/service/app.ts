@@ -13,7 +13,7 @@ export interface TestApp extends GatewayProcess {
     options?: { user?: string; method?: string; body?: unknown; headers?: Record<string, string> },
   ): Promise<Answer>
   /** A signed delivery to the source `orders`. */
-  deliver(id: string, body?: string): Promise<Answer>
+  deliver(id: string, body?: string, type?: string): Promise<Answer>
   cleanUp(): Promise<void>
 }
 
@@ -83,13 +83,13 @@ export async function testApp(
     ...gateway,
     output: () => output,
     request,
-    deliver: (id, body = '{}') =>
+    deliver: (id, body = '{}', type = 'order.created') =>
       request('/webhooks/orders', {
         method: 'POST',
         body,
         headers: {
           'x-event-id': id,
-          'x-event-type': 'order.created',
+          'x-event-type': type,
           'x-signature': createHmac('sha256', secret).update(body).digest('hex'),
         },
       }),

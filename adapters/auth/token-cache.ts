@@ -1,0 +1,33 @@
+import { hash } from 'node:crypto'
+import type { Principal } from '#domain/verification'
+
+/**
+ * Tokens that were verified, until they expire. Kept by hash, so that memory holds no bearer token; bounded, so that a
+ * caller with many tokens cannot fill it. Checking a signature costs ten times a look-up.
+ */
+export class TokenCache {
+  readonly #entries = new Map<string, { readonly principal: Principal; readonly expiresAt: number }>()
+  readonly #limit: number
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get(scope: string, token: string, now: Date): Principal | undefined {
+    const key = keyOf(scope, token)
+    const entry = this.#entries.get(key)
+    if (!entry) return undefined
+    if (now.getTime() < entry.expiresAt) return entry.principal
+    this.#entries.delete(key)
+    return undefined
+  }
+
+  set(scope: string, token: string, principal: Principal, expiresAt: number): void {
+    const [oldest] = this.#entries.keys()
+    if (oldest !== undefined && this.#entries.size >= this.#limit) this.#entries.delete(oldest)
+    this.#entries.set(keyOf(scope, token), { principal, expiresAt })
+  }
+}
+
+/** A token good for one issuer and audience says nothing about another: the requirement is part of the key. */
+const keyOf = (scope: string, token: string): string => hash('sha256', `${scope}\n${token}`, 'base64')

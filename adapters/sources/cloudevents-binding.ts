@@ -1,0 +1,123 @@
+import type { Delivery } from '#domain/source'
+import {
+  type Bad,
+  bad,
+  contentType,
+  decodeText,
+  findEncodingProblem,
+  isJsonType,
+  mediaType,
+  readJson,
+  readPayload,
+} from './body.ts'
+import { elementsOf, type Json, memberOf, parseJson, textAt, valueAt } from './json.ts'
+
+/** A CloudEvent as it came: attributes as text, data as source text. Nothing is checked yet but its form. */
+export interface Envelope {
+  readonly ok: true
+  readonly attributes: Readonly<Record<string, string>>
+  /** Data that is JSON, parsed: for reading fields. */
+  readonly json?: Json
+  readonly data?: string
+  readonly dataBase64?: string
+}
+
+/**
+ * The events of an HTTP request in binary, structured or batch mode.
+ * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+ * JSON that has the four required attributes is an event whatever its content type says: Event Mesh passes on the type
+ * that the publisher set, or none.
+ * @returns undefined where the request holds no CloudEvent
+ */
+export function readCloudEvents(delivery: Delivery): readonly (Envelope | Bad)[] | undefined {
+  const media = mediaType(contentType(delivery))
+  const declared = media?.startsWith('application/cloudevents') ?? false
+  if (!declared && delivery.headers['ce-specversion']) return [readBinary(delivery)]
+  const read = readJson(delivery)
+  if (!read.ok) return declared ? [read] : undefined
+  if (Array.isArray(read.json.value)) {
+    const events = elementsOf(read.json)
+    const batch = media === 'application/cloudevents-batch+json' || (events.length > 0 && events.every(isEnvelope))
+    return batch ? events.map(readStructured) : undefined
+  }
+  return declared || isEnvelope(read.json) ? [readStructured(read.json)] : undefined
+}
+
+const REQUIRED = ['id', 'source', 'type'] as const
+
+/** `specversion` and the rest; their order and blanks around their names do not matter. */
+function isEnvelope({ value }: Json): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const names = new Set(Object.keys(value).map((name) => name.trim()))
+  return names.has('specversion') && REQUIRED.filter((name) => names.has(name)).length >= 2
+}
+
+function readBinary(delivery: Delivery): Envelope | Bad {
+  const problem = findEncodingProblem(delivery)
+  if (problem) return problem
+  const attributes: Record<string, string> = {}
+  for (const [name, values] of Object.entries(delivery.headers)) {
+    if (!name.startsWith('ce-')) continue
+    if (values.some((value) => value !== values[0])) return bad('attribute-invalid', name.slice(3))
+    attributes[name.slice(3)] = decodeHeader(values[0] ?? '')
+  }
+  const type = contentType(delivery)
+  if (type !== undefined) attributes.datacontenttype = type
+  return withPayload(attributes, delivery.body)
+}
+
+/** Percent-encoding and quoting of header values, HTTP binding §3.1.3.2; a value that is neither stays as it is. */
+function decodeHeader(value: string): string {
+  const quoted = value.length > 1 && value.startsWith('"') && value.endsWith('"')
+  const text = quoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch (thrown) {
+    if (thrown instanceof URIError) return text
+    throw thrown
+  }
+}
+
+function readStructured(event: Json): Envelope | Bad {
+  if (typeof event.value !== 'object' || event.value === null || Array.isArray(event.value))
+    return bad('not-json', 'event')
+  const attributes: Record<string, string> = {}
+  const payload: { data?: string; data_base64?: string } = {}
+  for (const [written, value] of Object.entries(event.value)) {
+    const name = written.trim()
+    if (name === 'data' || name === 'data_base64') payload[name] = written
+    else if (typeof value === 'object') {
+      if (value !== null) return bad('attribute-invalid', name)
+    } else attributes[name] = textAt(event, written) ?? ''
+  }
+  if (payload.data_base64 !== undefined) {
+    if (payload.data !== undefined) return bad('attribute-invalid', 'data_base64')
+    return readBase64(attributes, valueAt(event.value, [payload.data_base64]))
+  }
+  const data = payload.data === undefined ? undefined : memberOf(event, payload.data)
+  if (!data) return { ok: true, attributes }
+  // JSON format §3.1: only where the type says that data is no JSON is a string the payload itself.
+  if (typeof data.value === 'string' && !isJsonType(attributes.datacontenttype)) {
+    return { ok: true, attributes, data: data.value }
+  }
+  return { ok: true, attributes: { datacontenttype: 'application/json', ...attributes }, json: data, data: data.text }
+}
+
+function readBase64(attributes: Record<string, string>, value: unknown): Envelope | Bad {
+  if (typeof value !== 'string') return bad('attribute-invalid', 'data_base64')
+  const bytes = Buffer.from(value, 'base64')
+  if (bytes.toString('base64') !== value) return bad('attribute-invalid', 'data_base64')
+  return withPayload(attributes, bytes)
+}
+
+function withPayload(attributes: Record<string, string>, bytes: Uint8Array): Envelope | Bad {
+  const type = attributes.datacontenttype
+  if (type === undefined || !isJsonType(type) || bytes.length === 0) {
+    return { ok: true, attributes, ...readPayload(bytes, type) }
+  }
+  const text = decodeText(bytes, type)
+  if (text === undefined) return bad('not-utf8', 'data')
+  const json = parseJson(text)
+  return json ? { ok: true, attributes, json, data: text } : bad('not-json', 'data')
+}

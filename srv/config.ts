@@ -27,6 +27,7 @@ export interface TargetConfig {
     | { kind: 'oauth2'; tokenUrl: string; clientId: string; clientSecret: string }
   readonly entities?: Readonly<Record<string, EntitySpec>>
   readonly csrf?: boolean
+  readonly repeatability?: boolean
   readonly settleMs?: number
   readonly timeoutMs?: number
   readonly maxResponseBytes?: number

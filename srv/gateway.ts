@@ -1,45 +1,27 @@
-import { hostname } from 'node:os'
-import { DEFAULT_RETRY, type RetryPolicy } from '#domain/backoff'
-import { SluiceError } from '#domain/errors'
-import type { EventFilter } from '#domain/filter'
+import { SluiceError, toFault } from '#domain/errors'
 import type { Admin, Clock, Inbox, Log, StoreHealth } from '#domain/ports'
 import type { AuthSpec, GuardedFetch, Reply, Source, SourceContext } from '#domain/source'
-import type { OrderPolicy } from '#domain/subscription'
 import type { Target } from '#domain/target'
-import { createDoor, type Door, type DoorLimits, type ReceiveRequest } from './door.ts'
+import { checkPolls, checkSources, type Subscription, type SubscriptionOptions, toActive } from './check-parts.ts'
+import { createDoor, DOOR_DEFAULTS, type Door, type DoorLimits, type ReceiveRequest } from './door.ts'
 import type { ActiveSubscription } from './runtime/attempt.ts'
-import type { FetchSpec } from './runtime/enrich.ts'
+import { faultFields } from './runtime/fault-fields.ts'
 import type { Handler, HandlerContext, HandlerEvent } from './runtime/handler.ts'
 import { newKey } from './runtime/ids.ts'
 import { createPoller, type Poller, type PollPolicy, type PollRun } from './runtime/poller.ts'
 import { rejectionCounter } from './runtime/rejections.ts'
 import { createRetention, RETENTION_DEFAULTS, type RetentionOptions } from './runtime/retention.ts'
 import { systemClock } from './runtime/system-clock.ts'
+import { withinTime } from './runtime/within-time.ts'
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerOptions } from './runtime/worker.ts'
 
 export { PermanentError, RetryAfterError, SluiceError } from '#domain/errors'
 export type { Clock, Inbox, Log } from '#domain/ports'
 export type { Delivery, Item, Outcome, Reply, Source, SourceContext } from '#domain/source'
 export type { Target, TargetRecord, TargetSession, WriteResult } from '#domain/target'
-export type { Handler, HandlerContext, HandlerEvent, PollPolicy, ReceiveRequest }
+export type { Handler, HandlerContext, HandlerEvent, PollPolicy, ReceiveRequest, Subscription, SubscriptionOptions }
 
 export type Role = 'intake' | 'worker' | 'poller'
-
-/** How a subscription behaves. Durations in ms; everything has a default. */
-export interface SubscriptionOptions extends Omit<EventFilter, 'on'> {
-  /** Stable: the store knows the subscription by it, over restarts and versions. */
-  readonly name: string
-  readonly order?: OrderPolicy
-  readonly retry?: Partial<RetryPolicy>
-  readonly timeoutMs?: number
-  readonly concurrency?: number
-  readonly fetch?: FetchSpec
-}
-
-export interface Subscription<Data = unknown> extends SubscriptionOptions {
-  readonly on: readonly string[]
-  readonly handler: Handler<Data>
-}
 
 export interface GatewayParts {
   readonly inbox: Inbox
@@ -83,11 +65,14 @@ export interface Gateway {
   readonly admin: Admin
 }
 
-const DEFAULT_TIMEOUT_MS = 30_000
-const DEFAULT_CONCURRENCY = 32
 const DEFAULT_STOP_MS = 10_000
+/** Longest wait for the last counts of refusals, which are worth no hanging stop. */
+const FLUSH_MS = 2_000
 
-/** Puts the runtime together; every adapter comes as an argument. */
+/**
+ * Puts the runtime together; every adapter comes as an argument.
+ * @throws SluiceError `configuration` naming the setting and what to do
+ */
 export function createGateway(parts: GatewayParts): Gateway {
   const {
     inbox,
@@ -96,16 +81,25 @@ export function createGateway(parts: GatewayParts): Gateway {
     roles = ['intake', 'worker', 'poller'],
     sources = {},
     targets = {},
+    polls = [],
   } = parts
   const workerOptions = { ...WORKER_DEFAULTS, ...parts.worker }
+  const limits = { ...DOOR_DEFAULTS, ...parts.limits }
+  const surroundings = { sources, targets, polls, leaseMs: workerOptions.leaseMs }
   const subscriptions: ActiveSubscription[] = []
   const rejections = rejectionCounter(inbox.journal, clock, log)
   const retention = createRetention(inbox.admin, clock, log, { ...RETENTION_DEFAULTS, ...parts.retention })
   let state: GatewayHealth['state'] = 'new'
   let worker: Worker | undefined
   let poller: Poller | undefined
+  let opened = false
+  let starting: Promise<void> | undefined
   let drained: Promise<{ unfinished: number }> | undefined
   let stopped: Promise<{ unfinished: number }> | undefined
+
+  checkSources(sources, limits)
+  checkPolls(surroundings)
+  for (const subscription of parts.subscriptions ?? []) add(subscription)
 
   const stored = () => worker?.wake()
   const door = createDoor({
@@ -114,32 +108,76 @@ export function createGateway(parts: GatewayParts): Gateway {
     clock,
     log,
     stored,
+    limits,
     isOpen: () => state === 'started' || state === 'draining',
     reject: rejections.count,
     authenticate: parts.authenticate ?? noAuthentication,
     fetch: parts.fetch ?? noFetch,
     publicUrl: parts.publicUrl ?? '',
-    limits: parts.limits ?? {},
   })
 
   function add(subscription: Subscription): void {
-    if (state !== 'new') {
-      throw new SluiceError('configuration', `Subscription ${subscription.name} came after start().`, {
+    if (starting) {
+      throw new SluiceError('configuration', `subscriptions.${subscription.name}: it came after start().`, {
+        retry: 'never',
         remedy: 'Register handlers before start(): events would be missed otherwise.',
       })
     }
-    subscriptions.push(complete(subscription, subscriptions, targets, workerOptions.leaseMs))
+    subscriptions.push(toActive(subscription, subscriptions, surroundings))
   }
 
-  function drain({ timeoutMs = DEFAULT_STOP_MS }: { timeoutMs?: number } = {}): Promise<{ unfinished: number }> {
+  async function start(): Promise<void> {
+    opened = true
+    await inbox.open()
+    if (subscriptions.length > 0) await inbox.admin.register(subscriptions.map(toRegistered))
+    // Somebody wants to stop what has not begun.
+    if (drained) return
+    if (roles.includes('worker') && subscriptions.length > 0) {
+      const random = Math.random
+      worker = createWorker({ work: inbox.work, subscriptions, targets, clock, log, random, options: workerOptions })
+    }
+    // As long as the store's column: a host's name would not fit.
+    const instance = newKey()
+    if (roles.includes('poller') && polls.length > 0) {
+      poller = createPoller({ journal: inbox.journal, polls, targets, clock, log, stored, instance })
+    }
+    state = 'started'
+    worker?.start()
+    poller?.start()
+    retention.start()
+    log.info('started', {
+      instance,
+      sources: Object.keys(sources),
+      subscriptions: subscriptions.map(({ name }) => name),
+      roles,
+    })
+  }
+
+  async function drain(timeoutMs: number): Promise<{ unfinished: number }> {
     if (state === 'started') state = 'draining'
-    drained ??= Promise.all([worker?.stop(timeoutMs), poller?.stop(), retention.stop()]).then(
-      ([result]) => result ?? { unfinished: 0 },
-    )
+    const others = Promise.allSettled([poller?.stop(), retention.stop()])
+    const [result] = await Promise.all([worker?.stop(timeoutMs), withinTime(clock, timeoutMs, others)])
+    return result ?? { unfinished: 0 }
+  }
+
+  const drainOnce: Gateway['drain'] = ({ timeoutMs = DEFAULT_STOP_MS } = {}) => {
+    drained ??= drain(timeoutMs)
     return drained
   }
 
-  for (const subscription of parts.subscriptions ?? []) add(subscription)
+  async function stop(options?: { timeoutMs?: number }): Promise<{ unfinished: number }> {
+    const result = await drainOnce(options)
+    const { timeoutMs = DEFAULT_STOP_MS } = options ?? {}
+    await withinTime(clock, timeoutMs, Promise.allSettled([starting]))
+    if (opened) await withinTime(clock, FLUSH_MS, rejections.flush())
+    state = 'stopped'
+    const closing = [...(opened ? [inbox] : []), ...Object.values(targets)].map(async (part) => part.close?.())
+    for (const closed of await Promise.allSettled(closing)) {
+      if (closed.status === 'rejected') log.warn('a part could not be closed', faultFields(closed.reason))
+    }
+    log.info('stopped', result)
+    return result
+  }
 
   return {
     on: (type, options, handler) =>
@@ -147,111 +185,37 @@ export function createGateway(parts: GatewayParts): Gateway {
     receive: door.receive,
     express: () => door.express,
     admin: inbox.admin,
-
-    async start() {
-      if (state !== 'new') return
-      await inbox.open()
-      if (subscriptions.length > 0) await inbox.admin.register(subscriptions.map(toRegistered))
-      if (roles.includes('worker') && subscriptions.length > 0) {
-        worker = createWorker({
-          work: inbox.work,
-          subscriptions,
-          targets,
-          clock,
-          log,
-          random: Math.random,
-          options: workerOptions,
-        })
-      }
-      if (roles.includes('poller')) {
-        const polls = parts.polls ?? []
-        poller = createPoller({
-          journal: inbox.journal,
-          polls,
-          targets,
-          clock,
-          log,
-          stored,
-          instance: `${hostname()}:${process.pid}:${newKey()}`,
-        })
-      }
-      state = 'started'
-      worker?.start()
-      poller?.start()
-      retention.start()
-      log.info('started', {
-        sources: Object.keys(sources),
-        subscriptions: subscriptions.map(({ name }) => name),
-        roles,
+    start() {
+      starting ??= start().catch((thrown) => {
+        starting = undefined
+        throw thrown
       })
+      return starting
     },
-
-    drain,
-
+    drain: drainOnce,
     stop(options) {
-      stopped ??= (async () => {
-        const wasOpen = state === 'started' || state === 'draining'
-        const result = await drain(options)
-        await rejections.flush()
-        state = 'stopped'
-        if (wasOpen) await inbox.close()
-        for (const target of Object.values(targets)) await target.close?.()
-        log.info('stopped', result)
-        return result
-      })()
+      stopped ??= stop(options)
       return stopped
     },
 
     async health() {
-      const store = state === 'new' || state === 'stopped' ? { ok: false, reason: state } : await inbox.health()
-      return { ...store, state }
+      if (state === 'new' || state === 'stopped') return { ok: false, reason: state, state }
+      try {
+        return { ...(await inbox.health()), state }
+      } catch (thrown) {
+        log.warn('the store does not say how it is', faultFields(thrown))
+        return { ok: false, reason: toFault(thrown).code, state }
+      }
     },
 
     async poll(name) {
-      const poll = parts.polls?.find((one) => one.name === name)
-      if (!poll || !poller) throw new SluiceError('unknown-poll', `No poll ${name} runs here.`, { retry: 'never' })
-      return poller.run(poll)
+      const poll = polls.find((one) => one.name === name)
+      if (poll && poller) return poller.run(poll)
+      throw new SluiceError('unknown-poll', `No poll ${name} runs here.`, {
+        retry: 'never',
+        remedy: 'Call it after start(), on an instance with the role poller, by a name from polls.',
+      })
     },
-  }
-}
-
-function complete(
-  {
-    on,
-    name,
-    handler,
-    order,
-    sources,
-    subject,
-    retry,
-    timeoutMs = DEFAULT_TIMEOUT_MS,
-    concurrency = DEFAULT_CONCURRENCY,
-    fetch,
-  }: Subscription,
-  others: readonly ActiveSubscription[],
-  targets: Readonly<Record<string, Target>>,
-  leaseMs: number,
-): ActiveSubscription {
-  const refuse = (problem: string, remedy: string): never => {
-    throw new SluiceError('configuration', `subscriptions.${name}: ${problem}`, { retry: 'never', remedy })
-  }
-  if (!/^[A-Za-z0-9][\w.-]{0,99}$/.test(name))
-    refuse('this is not a name.', 'Use up to 100 letters, digits, ".", "_" and "-".')
-  if (others.some((other) => other.name === name))
-    refuse('the name is taken.', 'Names tell subscriptions apart in the store: choose another.')
-  if (on.length === 0) refuse('"on" lists no event type.', 'List types, or "*" for all.')
-  if (timeoutMs >= leaseMs)
-    refuse(`timeoutMs ${timeoutMs} is not below the lease of ${leaseMs} ms.`, 'Shorten it or raise worker.leaseMs.')
-  if (fetch && !targets[fetch.target]) refuse(`fetch.target ${fetch.target} is not configured.`, 'Add it to targets.')
-  return {
-    name,
-    handler,
-    filter: { on, ...(sources ? { sources } : {}), ...(subject === undefined ? {} : { subject }) },
-    retry: { ...DEFAULT_RETRY, ...retry },
-    timeoutMs,
-    concurrency,
-    ...(order ? { order } : {}),
-    ...(fetch ? { fetch } : {}),
   }
 }
 
@@ -271,6 +235,6 @@ const noAuthentication = async (_delivery: unknown, spec: AuthSpec): Promise<nev
 
 const noFetch: GuardedFetch = async () => {
   throw new SluiceError('configuration', 'A source wants to fetch, and the gateway was given no fetch.', {
-    remedy: 'Pass createGateway({ fetch }) from cap-sluice/auth.',
+    remedy: 'Pass createGateway({ fetch }), guarded by an exact list of hosts.',
   })
 }

@@ -3,7 +3,7 @@ import type { Admin, AdminResult } from '#domain/ports'
 import type { SluiceConfig } from './config.ts'
 
 /** What the cockpit needs of CAP's database service. */
-export interface CockpitDatabase {
+interface CockpitDatabase {
   run(query: unknown): Promise<unknown>
 }
 

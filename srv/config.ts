@@ -35,7 +35,7 @@ export interface TargetConfig {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export interface SubscriptionConfig {
+interface SubscriptionConfig {
   readonly on: string | readonly string[]
   readonly handler: string
   readonly sources?: readonly string[]

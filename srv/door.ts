@@ -1,23 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { toFault } from '#domain/errors'
 import type { Clock, Inbox, Log } from '#domain/ports'
 import type { GuardedFetch, Headers, Reply, Source, SourceContext } from '#domain/source'
-import { distinctHeaders, type NodeRequest, peerOf, readBody, sendReply } from './http.ts'
+import { discardRest, distinctHeaders, type NodeRequest, peerOf, readBody, sendReply } from './http.ts'
 import { byteBudget } from './runtime/byte-budget.ts'
+import { faultFields } from './runtime/fault-fields.ts'
 import { problem, retryLater } from './runtime/problem.ts'
 import { createReceiver } from './runtime/receive.ts'
 import { ttlCache } from './runtime/ttl-cache.ts'
 
 export interface DoorLimits {
-  /** Largest body where a source sets none. */
+  /** Largest body where a source sets none. Where content is never refused, the rest is cut off and quarantined. */
   readonly maxBytes: number
-  /** Largest body of sources whose content is never refused; the rest is cut off and quarantined. */
+  /** Longest time for a whole body. */
   readonly bodyTimeoutMs: number
   /** Body bytes in memory, over all deliveries. */
   readonly budgetBytes: number
-  /** Deliveries between arrival and commit. */
+  /** Deliveries between their last byte and their commit. */
   readonly waiting: number
-  /** Time a source's own code has for one delivery. */
+  /** Longest time for each of a source's checks of one delivery. */
   readonly verifyTimeoutMs: number
 }
 
@@ -40,7 +40,7 @@ interface DoorParts {
   readonly authenticate: SourceContext['authenticate']
   readonly fetch: GuardedFetch
   readonly publicUrl: string
-  readonly limits: Partial<DoorLimits>
+  readonly limits: DoorLimits
 }
 
 export interface ReceiveRequest {
@@ -59,8 +59,8 @@ export interface Door {
 
 /** Where deliveries come in: finds the source, bounds what is held in memory, and hands the bytes to `receive`. */
 export function createDoor(parts: DoorParts): Door {
-  const { inbox, clock, log, authenticate, fetch } = parts
-  const limits = { ...DOOR_DEFAULTS, ...parts.limits }
+  const { inbox, clock, log, authenticate, fetch, limits } = parts
+  const publicUrl = withoutSlash(parts.publicUrl)
   const budget = byteBudget(limits.budgetBytes)
   const sources = new Map(Object.entries(parts.sources))
   const fixed = new Map([...sources.keys()].map((name) => [name, fixedContext(name)]))
@@ -71,6 +71,7 @@ export function createDoor(parts: DoorParts): Door {
     context,
     reject: parts.reject,
     stored: parts.stored,
+    verifyTimeoutMs: limits.verifyTimeoutMs,
   })
   let waiting = 0
 
@@ -84,12 +85,14 @@ export function createDoor(parts: DoorParts): Door {
 
   function context(name: string, now: Date): SourceContext {
     const known = fixed.get(name) ?? fixedContext(name)
+    let signal: AbortSignal | undefined
     return {
       ...known,
       now,
       // Made only if a source asks for it: most never look, and a timer per delivery is not free.
       get signal() {
-        return AbortSignal.timeout(limits.verifyTimeoutMs)
+        signal ??= AbortSignal.timeout(limits.verifyTimeoutMs)
+        return signal
       },
     }
   }
@@ -104,12 +107,12 @@ export function createDoor(parts: DoorParts): Door {
   }
 
   async function take(name: string, source: Source, incoming: Incoming): Promise<Reply> {
-    const [path = '/', query = ''] = incoming.url.split('?', 2)
+    const [path, query] = splitUrl(incoming.url)
     waiting += 1
     try {
       return await receiveFrom(name, source, {
         method: incoming.method,
-        url: `${parts.publicUrl}${incoming.url}`,
+        url: `${publicUrl}${incoming.url}`,
         path,
         query: new URLSearchParams(query),
         headers: incoming.headers,
@@ -138,7 +141,8 @@ export function createDoor(parts: DoorParts): Door {
     const maxBytes = source.limits?.maxBytes ?? limits.maxBytes
     if (source.acknowledge !== 'always-ok' && Number(request.headers['content-length']) > maxBytes) {
       parts.reject(name, 'too-large')
-      return sendReply(response, problem('too-large', { connection: 'close' }))
+      discardRest(request, limits.bodyTimeoutMs)
+      return sendReply(response, problem('too-large'))
     }
     const body = await readBody(request, { maxBytes, timeoutMs: limits.bodyTimeoutMs }, budget)
     if ('failed' in body) {
@@ -166,12 +170,13 @@ export function createDoor(parts: DoorParts): Door {
       const admitted = admit(name)
       if ('refused' in admitted) return admitted.refused
       const { source } = admitted
-      const oversized = body.length > (source.limits?.maxBytes ?? limits.maxBytes)
-      return take(name, source, { method, url, headers: toDistinct(headers), body, oversized })
+      const kept = body.subarray(0, source.limits?.maxBytes ?? limits.maxBytes)
+      const oversized = kept.length < body.length
+      return take(name, source, { method, url, headers: toDistinct(headers), body: kept, oversized })
     },
     express: (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
       serve(request, response, next).catch((thrown) => {
-        log.error('a request failed', { code: toFault(thrown).code, message: toFault(thrown).message })
+        log.error('a request failed', faultFields(thrown))
         sendReply(response, problem('internal'))
       })
     },
@@ -189,10 +194,19 @@ interface Incoming {
 
 const BODY_CONSUMED_REMEDY = 'Mount gateway.express() before express.json() and every other body parser.'
 
+const withoutSlash = (url: string): string => (url.endsWith('/') ? url.slice(0, -1) : url)
+
+function splitUrl(url: string): [path: string, query: string] {
+  const at = url.indexOf('?')
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+}
+
 /** The last path segment. */
 function sourceName(url: string): string {
-  const path = url.split('?', 1)[0] ?? ''
-  const segment = path.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  const segment =
+    splitUrl(url)[0]
+      .split('/')
+      .findLast((each) => each !== '') ?? ''
   try {
     return decodeURIComponent(segment)
   } catch (malformed) {
@@ -201,10 +215,13 @@ function sourceName(url: string): string {
   }
 }
 
+/** Names in lower case; two that differ only in case are one header sent twice. */
 function toDistinct(headers: ReceiveRequest['headers']): Headers {
-  const distinct: Record<string, readonly string[]> = {}
+  const distinct = new Map<string, string[]>()
   for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) distinct[name.toLowerCase()] = typeof value === 'string' ? [value] : value
+    if (value === undefined) continue
+    const values = distinct.get(name.toLowerCase()) ?? []
+    distinct.set(name.toLowerCase(), values.concat(value))
   }
-  return distinct
+  return Object.fromEntries(distinct)
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Headers, Reply } from '#domain/source'
 import type { ByteBudget } from './runtime/byte-budget.ts'
-import { problem } from './runtime/problem.ts'
+import { problem, retryLater } from './runtime/problem.ts'
 
 /** A request as any Node framework has it; Express adds `originalUrl` and, where a parser ran, `body`. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string; body?: unknown }
@@ -19,7 +19,8 @@ export interface BodyLimits {
 export const distinctHeaders = (request: IncomingMessage): Headers => request.headersDistinct as Headers
 
 /**
- * Reads the raw bytes, at most `maxBytes`, within a byte budget shared by all deliveries.
+ * Reads the raw bytes, at most `maxBytes`, within a byte budget shared by all deliveries. Bytes returned are taken from
+ * the budget; the caller gives them back.
  * A body that a parser consumed before us is a mistake of the host's set-up, named as such.
  */
 export function readBody(request: NodeRequest, limits: BodyLimits, budget: ByteBudget): Promise<BodyRead> {
@@ -27,38 +28,38 @@ export function readBody(request: NodeRequest, limits: BodyLimits, budget: ByteB
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
-    let oversized = false
     const end = (result: BodyRead) => {
       clearTimeout(timer)
       request.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone)
+      if ('failed' in result) budget.give(size)
       resolve(result)
     }
     const onData = (chunk: Buffer) => {
-      if (oversized) return
-      const room = limits.maxBytes - size
-      oversized = chunk.length > room
-      const kept = oversized ? chunk.subarray(0, room) : chunk
+      const kept = chunk.subarray(0, limits.maxBytes - size)
       if (!budget.take(kept.length)) {
-        budget.give(size)
-        request.resume()
-        return end({ failed: problem('overloaded', { 'retry-after': '1' }) })
+        discardRest(request, limits.timeoutMs)
+        return end({ failed: retryLater('overloaded', 1_000) })
       }
       size += kept.length
       chunks.push(kept)
+      if (kept.length === chunk.length) return
+      discardRest(request, limits.timeoutMs)
+      end({ bytes: Buffer.concat(chunks, size), oversized: true })
     }
     const onEnd = () =>
-      end({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size), oversized })
-    const onGone = () => {
-      budget.give(size)
-      end({ failed: 'gone' })
-    }
-    const timer = setTimeout(() => {
-      budget.give(size)
-      end({ failed: problem('body-timeout', { connection: 'close' }) })
-    }, limits.timeoutMs)
+      end({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size), oversized: false })
+    const onGone = () => end({ failed: 'gone' })
+    const timer = setTimeout(() => end({ failed: problem('body-timeout', { connection: 'close' }) }), limits.timeoutMs)
     timer.unref()
     request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone)
   })
+}
+
+/** Lets the sender finish, because one that is cut off while it writes never reads the answer; but not for ever. */
+export function discardRest(request: IncomingMessage, timeoutMs: number): void {
+  const timer = setTimeout(() => request.destroy(), timeoutMs)
+  timer.unref()
+  request.once('close', () => clearTimeout(timer)).resume()
 }
 
 export function sendReply(response: ServerResponse, reply: Reply): void {

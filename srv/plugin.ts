@@ -5,14 +5,12 @@ import type { Application, Request, Response } from 'express'
 import express from 'express'
 import { SluiceError } from '#domain/errors'
 import type { Inbox } from '#domain/ports'
-import { cdsInbox } from '../adapters/inbox/index.ts'
-import { cdsLog } from '../adapters/log/cds-log.ts'
 import { serveCockpit } from './cockpit-handlers.ts'
 import { readConfig, type SluiceConfig } from './config.ts'
 import type { Gateway } from './gateway.ts'
 import { sendReply } from './http.ts'
 import { retryLater } from './runtime/problem.ts'
-import { wire } from './wiring.ts'
+import { capParts, wire } from './wiring.ts'
 
 const MAX_CLOCK_OFFSET_MS = 5_000
 const DEFAULT_STOP_MS = 10_000
@@ -21,7 +19,7 @@ const COCKPIT = 'CockpitService'
 /** Hooks Sluice into a CAP app. Only `cds.on(…)`: nothing happens in a build, and nothing without configuration. */
 export function activate(): void {
   if (!cds.requires.sluice) return
-  const log = cdsLog(cds)
+  const { log, openInbox } = capParts(cds)
   let gateway: Gateway | undefined
   let inbox: Inbox | undefined
   let config: SluiceConfig = {}
@@ -59,7 +57,7 @@ export function activate(): void {
   // A wrong configuration ends the start here, with its path and remedy, instead of refusing webhooks for a week.
   cds.on('served', async () => {
     config = readConfig(cds.requires.sluice, process.env)
-    const store = cdsInbox()
+    const store = openInbox()
     inbox = store
     const wired = await wire({ config, inbox: store, log, root: cds.root })
     await wired.start()

@@ -1,8 +1,11 @@
+import type cds from '@sap/cds'
 import { SluiceError, toFault } from '#domain/errors'
 import type { Inbox, Log } from '#domain/ports'
-import type { AuthSpec, Source } from '#domain/source'
+import type { Source } from '#domain/source'
 import type { EntitySpec, Target } from '#domain/target'
 import { type AuthenticatorOptions, authenticator } from '../adapters/auth/authenticate.ts'
+import { cdsInbox } from '../adapters/inbox/index.ts'
+import { cdsLog } from '../adapters/log/cds-log.ts'
 import { guardedFetch } from '../adapters/net/guarded-fetch.ts'
 import { odataTarget } from '../adapters/odata/index.ts'
 import { cronSchedule } from '../adapters/schedule/cron-schedule.ts'
@@ -15,6 +18,9 @@ import type { PollPolicy } from './runtime/poller.ts'
 const DEFAULT_OVERLAP_MS = 300_000
 const DEFAULT_PAGE_SIZE = 500
 const DEFAULT_STALE_AFTER_MS = 900_000
+
+/** What every CAP app has: its log, and the inbox on its service `sluice-db`. */
+export const capParts = (facade: typeof cds) => ({ log: cdsLog(facade), openInbox: () => cdsInbox() })
 
 export interface WiringParts {
   readonly config: SluiceConfig
@@ -130,5 +136,3 @@ function located<T>(path: string, make: () => T): T {
     throw new SluiceError('configuration', `${path}: ${toFault(thrown).message}`, { retry: 'never', cause: thrown })
   }
 }
-
-export type { AuthSpec }

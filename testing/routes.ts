@@ -1,7 +1,7 @@
 import { answerJson, type HttpAnswer, type HttpRequest } from './http.ts'
 
 /** Path parameters, decoded. */
-export type Params = Readonly<Record<string, string>>
+type Params = Readonly<Record<string, string>>
 export type Handler = (request: HttpRequest, params: Params) => HttpAnswer | Promise<HttpAnswer>
 
 /**

@@ -15,7 +15,7 @@ export function cdsLog(facade: typeof cds, id = 'sluice'): Log {
 }
 
 /** A last net: nobody should pass a secret to a log, and if somebody does it does not get out. */
-export function masked(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function masked(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields)
       .filter(([, value]) => value !== undefined)

@@ -2,7 +2,7 @@ import http, { type ClientRequest, type IncomingMessage, type RequestOptions } f
 import https from 'node:https'
 import axios, { type AxiosError, AxiosHeaders, isAxiosError } from 'axios'
 
-export interface Exchange {
+interface Exchange {
   readonly method: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>

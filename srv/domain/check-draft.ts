@@ -41,6 +41,9 @@ export function checkDraft(draft: EventDraft): { readonly ok: true } | Bad {
     const problem = checkText(draft.object?.[name as keyof typeof OBJECT_LIMITS], `object.${name}`, limit)
     if (problem) return problem
   }
+  for (const name of ['type', 'key'] as const) {
+    if (draft.object && !draft.object[name]) return bad('attribute-missing', `object.${name}`)
+  }
   if ('id' in draft.identity) {
     const problem = checkText(draft.identity.id, 'identity', LIMITS.id)
     if (problem) return problem
@@ -52,7 +55,9 @@ export function checkDraft(draft: EventDraft): { readonly ok: true } | Bad {
       return bad('attribute-invalid', name)
     }
   }
-  if (draft.data?.includes('\u0000') || draft.data?.isWellFormed() === false) return bad('attribute-invalid', 'data')
+  for (const name of ['data', 'dataBase64'] as const) {
+    if (draft[name]?.includes('\u0000') || draft[name]?.isWellFormed() === false) return bad('attribute-invalid', name)
+  }
   return { ok: true }
 }
 

@@ -63,30 +63,40 @@ export interface Fault {
 /** Longest message kept of any error: an attempt row must not be flooded by a target's answer. */
 export const MAX_MESSAGE_LENGTH = 2048
 
-/** Turns anything thrown into a fault. What we do not know is transient: bounded by the attempts, and visible. */
+const MAX_CODE_LENGTH = 100
+
+/**
+ * Turns anything thrown into a fault; never throws itself. What we do not know is transient: bounded by the attempts,
+ * and visible.
+ */
 export function toFault(thrown: unknown): Fault {
-  if (thrown instanceof SluiceError) {
-    return {
-      code: thrown.code,
-      message: bounded(thrown.message),
-      retry: thrown.retry,
-      effect: thrown.effect,
-      ...(thrown.httpStatus === undefined ? {} : { httpStatus: thrown.httpStatus }),
-    }
-  }
-  const error = thrown instanceof Error ? thrown : new Error(describe(thrown))
-  return { code: error.name || 'Error', message: bounded(error.message), retry: 'backoff', effect: 'none' }
-}
-
-function describe(thrown: unknown): string {
   try {
-    return String(thrown)
+    return thrown instanceof SluiceError ? declared(thrown) : unknownFault(thrown)
   } catch {
-    return 'a value that cannot be shown was thrown'
+    // A proxy, a getter or a toString of the thrown value threw in its turn.
+    return { code: 'Error', message: 'a value that cannot be shown was thrown', retry: 'backoff', effect: 'none' }
   }
 }
 
-const bounded = (text: string): string =>
-  (text.length > MAX_MESSAGE_LENGTH ? `${text.slice(0, MAX_MESSAGE_LENGTH - 1)}…` : text)
-    .replaceAll('\u0000', '')
-    .toWellFormed()
+const declared = ({ code, message, retry, effect, httpStatus }: SluiceError): Fault => ({
+  code: bounded(code, MAX_CODE_LENGTH),
+  message: bounded(message, MAX_MESSAGE_LENGTH),
+  retry,
+  effect,
+  ...(httpStatus === undefined ? {} : { httpStatus }),
+})
+
+function unknownFault(thrown: unknown): Fault {
+  const { name, message } = thrown instanceof Error ? thrown : { name: 'Error', message: thrown }
+  return {
+    code: bounded(name, MAX_CODE_LENGTH) || 'Error',
+    message: bounded(message, MAX_MESSAGE_LENGTH),
+    retry: 'backoff',
+    effect: 'none',
+  }
+}
+
+function bounded(value: unknown, limit: number): string {
+  const text = String(value)
+  return (text.length > limit ? `${text.slice(0, limit - 1)}…` : text).replaceAll('\u0000', '').toWellFormed()
+}

@@ -34,6 +34,11 @@ export function planAttempt(end: AttemptEnd, failures: number, policy: RetryPoli
   if (fault.effect === 'undecidable') return { to: 'unsure', reason: fault.code }
   if (fault.retry === 'never' || failures >= policy.attempts) return { to: 'dead', reason: fault.code }
   const backoff = delayForRetry(policy, failures, random)
-  const asked = typeof fault.retry === 'object' ? Math.min(fault.retry.afterMs, MAX_RETRY_AFTER_MS) : 0
-  return { to: 'waiting', delayMs: Math.max(backoff, asked), reason: fault.code }
+  return { to: 'waiting', delayMs: Math.max(backoff, askedMs(fault)), reason: fault.code }
+}
+
+/** A `Retry-After` somebody could not parse arrives as NaN: it asks for nothing. */
+function askedMs({ retry }: Fault): number {
+  if (typeof retry !== 'object' || Number.isNaN(retry.afterMs)) return 0
+  return Math.min(retry.afterMs, MAX_RETRY_AFTER_MS)
 }

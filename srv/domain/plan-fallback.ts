@@ -5,7 +5,7 @@ export interface FallbackFacts {
   readonly staleAfterMs: number
   /** Last delivery of the source this poll stands behind; undefined where none ever came. */
   readonly lastPushAt?: Date
-  /** Since when this deployment has been listening. */
+  /** Where no delivery ever came: since when anybody has been listening. */
   readonly watchedSince: Date
 }
 
@@ -15,9 +15,12 @@ export interface FallbackPlan {
   readonly silentForMs: number
 }
 
-/** Polling takes over when the backed source has been silent too long, and steps back with its next delivery. */
+/**
+ * Polling takes over when the backed source has been silent too long, and steps back with its next delivery. A restart
+ * is no delivery: where it began the count anew, a process that restarts often would never notice the silence.
+ */
 export function planFallback(facts: FallbackFacts, now: Date): FallbackPlan {
-  const since = facts.lastPushAt && facts.lastPushAt > facts.watchedSince ? facts.lastPushAt : facts.watchedSince
+  const since = facts.lastPushAt ?? facts.watchedSince
   const silentForMs = Math.max(0, now.getTime() - since.getTime())
   const stale = silentForMs > facts.staleAfterMs
   return { poll: facts.when === 'always' || stale, stale, silentForMs }

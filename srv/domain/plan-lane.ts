@@ -1,10 +1,14 @@
 import type { Nature } from './event.ts'
 import type { OrderPolicy } from './subscription.ts'
+import { compareVersions } from './version.ts'
 
 export interface LaneEntry {
   readonly nature: Nature
   /** Text that tells one object from another; entries without an object supersede nothing. */
   readonly object?: string
+  readonly version?: string
+  /** An operator asked for this run: it is neither skipped nor a reason to skip. */
+  readonly replay?: boolean
 }
 
 /** Which of a lane's claimed entries run, in order, and which a later one made needless. */
@@ -13,16 +17,23 @@ export function planLane(
   order: OrderPolicy | undefined,
 ): readonly ('run' | 'superseded')[] {
   if (order !== 'latest' && order !== undefined) return entries.map(() => 'run')
-  const newer = new Set<string>()
+  const running: LaneEntry[] = []
   return entries
     .toReversed()
     .map((entry) => {
-      if (entry.nature !== 'state' || entry.object === undefined) return 'run'
-      if (newer.has(entry.object)) return 'superseded'
-      newer.add(entry.object)
+      if (running.some((later) => supersedes(later, entry))) return 'superseded'
+      running.push(entry)
       return 'run'
     })
     .toReversed()
+}
+
+/** What comes later but is known to be older (push and poll overtake each other) must not push out the newer one. */
+function supersedes(later: LaneEntry, entry: LaneEntry): boolean {
+  if (later.replay || entry.replay || later.nature !== 'state' || entry.nature !== 'state') return false
+  if (entry.object === undefined || later.object !== entry.object) return false
+  if (later.version === undefined || entry.version === undefined) return true
+  return (compareVersions(later.version, entry.version) ?? 1) >= 0
 }
 
 /** Whether a dispatch that ended dead or unsure stops its lane. */

@@ -1,3 +1,5 @@
+import { compareVersions, isMoment } from './version.ts'
+
 /** How far a poll got. Moments are ISO 8601 in UTC; `watermark` is in the server's own notation. */
 export interface CheckpointState {
   /** Highest version seen in the server's data; null before the first run. */
@@ -24,10 +26,15 @@ export interface PollPlan {
 export function planPoll(checkpoint: CheckpointState, slots: readonly Date[], now: Date): PollPlan {
   const due = slots.filter((slot) => slot <= now)
   const last = due.at(-1)
-  if (checkpoint.slotAt === null) return { run: true, missed: 0, slotAt: (last ?? now).toISOString() }
+  if (checkpoint.slotAt === null || isAhead(checkpoint.slotAt, now))
+    return { run: true, missed: 0, slotAt: (last ?? now).toISOString() }
   if (!last) return { run: false, missed: 0 }
   return { run: true, missed: due.length - 1, slotAt: last.toISOString() }
 }
+
+/** More than instances' clocks differ by: the slot was written under a wrong clock and would silence the poll until then. */
+const isAhead = (slotAt: string, now: Date): boolean => Date.parse(slotAt) - now.getTime() > MAX_CLOCK_SKEW_MS
+const MAX_CLOCK_SKEW_MS = 300_000
 
 /**
  * Where reading starts: the watermark less the overlap, because a row gets its timestamp when the program fills it and
@@ -35,6 +42,17 @@ export function planPoll(checkpoint: CheckpointState, slots: readonly Date[], no
  */
 export function windowStart(watermark: string | null, overlapMs: number): string | undefined {
   if (watermark === null) return undefined
-  const at = Date.parse(watermark)
-  return Number.isFinite(at) ? new Date(at - overlapMs).toISOString() : watermark
+  return isMoment(watermark) ? new Date(Date.parse(watermark) - overlapMs).toISOString() : watermark
+}
+
+/**
+ * The watermark after reading `versions`: the highest of all, but no moment after `now`. One row dated 9999 would
+ * otherwise end the poll for ever, silently; a server's clock ahead of ours only costs reading a little again.
+ */
+export function nextWatermark(watermark: string | null, versions: readonly string[], now: Date): string | null {
+  const highest = versions.reduce<string | null>(
+    (max, version) => (max === null || (compareVersions(version, max) ?? 1) > 0 ? version : max),
+    watermark,
+  )
+  return highest !== null && isMoment(highest) && Date.parse(highest) > now.getTime() ? now.toISOString() : highest
 }

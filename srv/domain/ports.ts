@@ -267,7 +267,7 @@ export interface Inbox {
 
 /** The lane order the store needs when it fans out: `none` gives every event its own lane. */
 export const lanePartition = (order: OrderPolicy | undefined, event: Pick<NewEvent, 'key' | 'attributes'>): string =>
-  order === 'none' ? event.key : (event.attributes.partitionkey ?? event.key)
+  order === 'none' ? event.key : event.attributes.partitionkey || event.key
 
 export const dispatchId = (event: string, subscription: string, run: number): string =>
   `${event}:${subscription}:${run}`

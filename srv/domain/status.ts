@@ -11,7 +11,7 @@ export type SkipReason = 'absorbed' | 'superseded' | 'echo' | 'discarded'
 export const TRANSITIONS: Readonly<
   Record<DispatchStatus, { worker: readonly DispatchStatus[]; operator: readonly DispatchStatus[] }>
 > = {
-  waiting: { worker: ['done', 'waiting', 'skipped', 'dead', 'unsure'], operator: ['skipped'] },
+  waiting: { worker: ['done', 'waiting', 'skipped', 'dead', 'unsure'], operator: ['skipped', 'dead'] },
   dead: { worker: [], operator: ['waiting', 'skipped'] },
   unsure: { worker: [], operator: ['waiting', 'skipped'] },
   done: { worker: [], operator: [] },

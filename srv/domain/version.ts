@@ -25,6 +25,9 @@ export function isAbsorbed(candidate: ObjectVersion, inEffect: ObjectVersion | u
   return !candidate.contentHash || !inEffect.contentHash || candidate.contentHash === inEffect.contentHash
 }
 
+/** Whether a version is an RFC 3339 moment, and not a number or a tag. */
+export const isMoment = (version: string): boolean => moment(version) !== undefined
+
 const INTEGER = /^\d{1,30}$/
 const MOMENT = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/
 

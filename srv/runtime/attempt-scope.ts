@@ -23,13 +23,15 @@ export function openScope(
   const abort = new AbortController()
   const effects: Effect[] = []
   let closed: string | undefined
-  let sent = false
+  /** What was sent and not definitely refused. */
+  const sent = new Set<symbol>()
   const identity = `${dispatch.event.key}:${subscription}`
 
   const writeScope = (target: string): WriteScope => ({
     dispatch: identity,
     run: dispatch.run,
-    firstTry: !dispatch.triedBefore,
+    // Within a run, what was definitely refused left nothing to look for; another run may have written anything.
+    firstTry: dispatch.run === 1 ? dispatch.lastSentAt === undefined : !dispatch.triedBefore,
     signal: abort.signal,
     now: () => clock.now(),
     requestId: (step) => requestId(identity, dispatch.run, step),
@@ -37,11 +39,13 @@ export function openScope(
       if (closed === undefined && !holdsLease()) closed = 'lease-lost'
       if (closed === undefined) return
       throw new SluiceError(closed, 'This attempt is over; its late write was refused.', {
-        effect: sent ? 'unknown' : 'none',
+        effect: sent.size > 0 ? 'unknown' : 'none',
       })
     },
     sent: () => {
-      sent = true
+      const write = Symbol('write')
+      sent.add(write)
+      return () => sent.delete(write)
     },
     wrote: ({ type, key, version }) => {
       effects.push({ scope: `target:${target}`, object: objectName({ type, key }), version: { version } })
@@ -49,15 +53,25 @@ export function openScope(
     ...(dispatch.lastSentAt ? { lastSentAt: dispatch.lastSentAt } : {}),
   })
 
+  // Opened on first use: most handlers write to one target, and another one's fault is none of theirs.
   const sessions: Record<string, TargetSession> = {}
-  for (const [name, target] of Object.entries(targets)) sessions[name] = target.session(writeScope(name))
+  for (const [name, target] of Object.entries(targets)) {
+    let session: TargetSession | undefined
+    Object.defineProperty(sessions, name, {
+      enumerable: true,
+      get: () => {
+        session ??= target.session(writeScope(name))
+        return session
+      },
+    })
+  }
 
   return {
     signal: abort.signal,
     sessions,
     effects,
     get sent() {
-      return sent
+      return sent.size > 0
     },
     close(reason) {
       closed ??= reason

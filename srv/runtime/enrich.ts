@@ -43,7 +43,9 @@ export async function enrich(
     { scope, object: name },
     ...systems.map((target) => ({ scope: `target:${target}`, object: name })),
   ])
-  if (written.some((own) => own && own.version === version.version)) return { ...found, skip: 'echo' }
+  if (written.some((own) => own && compareVersions(own.version, version.version) === 0)) {
+    return { ...found, skip: 'echo' }
+  }
   if (isSkipped(dispatch.run, version, inEffect)) return { ...found, skip: 'absorbed' }
   return { ...found, effect: { scope, object: name, version } }
 }
@@ -90,9 +92,16 @@ function versionOf(
   if (record)
     return record.version ? { version: record.version, contentHash: sha256(canonical(record.data)) } : undefined
   if (!object?.version) return undefined
-  return {
-    version: object.version,
-    ...(data === undefined ? {} : { contentHash: sha256(canonical(JSON.parse(data))) }),
+  return { version: object.version, ...(data === undefined ? {} : { contentHash: sha256(comparable(data)) }) }
+}
+
+/** Text that is no JSON is compared as it is. */
+function comparable(data: string): string {
+  try {
+    return canonical(JSON.parse(data))
+  } catch (thrown) {
+    if (thrown instanceof SyntaxError) return data
+    throw thrown
   }
 }
 

@@ -1,9 +1,12 @@
-import { toFault } from '#domain/errors'
 import type { ClaimedLane, Clock, Log, Work } from '#domain/ports'
+import { faultFields } from './fault-fields.ts'
 
 /** A lane in our hands, as its runner sees it. */
 export interface HeldLease {
+  /** Whether a write may still begin: neither lost nor past its time. */
   holds(): boolean
+  /** Whether somebody else has it, or we gave it up: its result is void. */
+  readonly lost: boolean
   lose(): void
   onLost(lost: () => void): () => void
 }
@@ -32,20 +35,26 @@ export function heldLeases(work: Pick<Work, 'renew'>, clock: Clock, log: Log, le
         else if (held.has(lease)) lease.lose()
       })
     } catch (thrown) {
-      log.warn('leases could not be renewed', { code: toFault(thrown).code, leases: all.length })
+      log.warn('leases could not be renewed', { ...faultFields(thrown), leases: all.length })
     }
     arm()
   }
 
+  /** One timer for all, however often leases came and went while a renewal was under way. */
   function arm(): void {
+    cancel?.()
     cancel = held.size === 0 ? undefined : clock.after(leaseMs / 3, () => void renew())
   }
 
+  function letGo(lease: Held): void {
+    held.delete(lease)
+    if (held.size === 0) arm()
+  }
+
   return {
-    /** The worker is leaving: whoever still runs may not write any more. */
+    /** The worker is leaving: whoever still runs may not write any more, and the leases run out. */
     loseAll(): void {
       for (const lease of held) lease.lose()
-      cancel?.()
     },
     hold({ lane, owner }: ClaimedLane, claimedAt: number): HeldLease & { drop(): void } {
       const listeners = new Set<() => void>()
@@ -55,22 +64,20 @@ export function heldLeases(work: Pick<Work, 'renew'>, clock: Clock, log: Log, le
         owner,
         // Measured on our own clock from before the claim was sent, so that it ends here before it ends there.
         until: claimedAt + leaseMs,
+        get lost() {
+          return lost
+        },
         holds: () => !lost && clock.now().getTime() < lease.until,
         lose: () => {
           lost = true
+          letGo(lease)
           for (const listener of listeners) listener()
         },
         onLost: (listener) => {
           listeners.add(listener)
           return () => listeners.delete(listener)
         },
-        drop: () => {
-          held.delete(lease)
-          if (held.size === 0) {
-            cancel?.()
-            cancel = undefined
-          }
-        },
+        drop: () => letGo(lease),
       }
       held.add(lease)
       if (!cancel) arm()

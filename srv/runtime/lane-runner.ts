@@ -1,7 +1,10 @@
+import type { Fault } from '#domain/errors'
 import { planAttempt } from '#domain/plan-attempt'
-import { blocksLane, planLane } from '#domain/plan-lane'
+import { blocksLane, type LaneEntry, planLane } from '#domain/plan-lane'
 import { type ClaimedDispatch, type ClaimedLane, type DispatchSettlement, objectName, type Work } from '#domain/ports'
+import type { DispatchStatus } from '#domain/status'
 import { type ActiveSubscription, type AttemptParts, runAttempt } from './attempt.ts'
+import { faultFields } from './fault-fields.ts'
 import type { HeldLease } from './held-leases.ts'
 
 export interface LaneParts extends AttemptParts {
@@ -10,6 +13,9 @@ export interface LaneParts extends AttemptParts {
   /** True once the worker stops: what is not started is given back. */
   readonly stopping: () => boolean
 }
+
+/** Between two offers of a result to a store that does not answer. */
+const SETTLE_AGAIN_MS = 1_000
 
 /**
  * Works a claimed lane off, in order, and settles each dispatch before the next one starts: after a crash the effect of
@@ -50,55 +56,77 @@ async function runDispatch(
   const failuresBefore = dispatch.attempts - dispatch.forgiven
   if (recovered) {
     const lost = planAttempt({ kind: 'lost' }, failuresBefore, retry, 0)
-    if (lost.to === 'dead') return { dispatch: dispatch.id, to: 'dead', reason: 'lost', block }
+    if (lost.to === 'dead') {
+      logEnd(parts, subscription, dispatch, { code: 'lost' }, lost.to)
+      return { dispatch: dispatch.id, to: 'dead', reason: 'lost', block }
+    }
   }
   const { end, record, effects, result } = await runAttempt(parts, subscription, dispatch, lease)
   const plan = planAttempt(end, failuresBefore + 1, retry, parts.random())
-  if (end.kind === 'fault') logFault(parts, subscription, dispatch, end.fault, plan.to)
+  if (end.kind === 'fault') logEnd(parts, subscription, dispatch, end.fault, plan.to)
   return {
     dispatch: dispatch.id,
     to: plan.to,
     attempt: record,
     effects,
-    ...(plan.reason === undefined ? {} : { reason: plan.reason.slice(0, 255) }),
+    ...(plan.reason === undefined ? {} : { reason: plan.reason }),
     ...(plan.delayMs === undefined ? {} : { delayMs: plan.delayMs }),
     ...(result === undefined ? {} : { result }),
     ...(plan.to === 'dead' || plan.to === 'unsure' ? { block } : {}),
   }
 }
 
+/**
+ * Offers the result until the store takes it, the lease is lost or its time is over: a store that is gone for a moment
+ * must not make us do the work again.
+ * @returns whether the fence held
+ */
 async function settle(
-  parts: LaneParts,
+  { work, clock, log }: LaneParts,
   lane: ClaimedLane,
   lease: HeldLease,
-  settled: DispatchSettlement[],
+  settled: readonly DispatchSettlement[],
   release: boolean,
 ): Promise<boolean> {
-  const [held] = await parts.work.settle([{ lane: lane.lane, owner: lane.owner, settled, release }])
-  if (!held) lease.lose()
-  return held === true
+  for (;;) {
+    if (lease.lost) return false
+    try {
+      const [held] = await work.settle([{ lane: lane.lane, owner: lane.owner, settled, release }])
+      if (!held) lease.lose()
+      return held === true
+    } catch (thrown) {
+      if (!lease.holds()) throw thrown
+      log.warn('a result could not be settled and is offered again', {
+        subscription: lane.subscription,
+        ...faultFields(thrown),
+      })
+      await new Promise<void>((resolve) => clock.after(SETTLE_AGAIN_MS, resolve))
+    }
+  }
 }
 
-function logFault(
+function logEnd(
   { log }: LaneParts,
   subscription: ActiveSubscription,
   dispatch: ClaimedDispatch,
-  fault: { code: string; message: string; httpStatus?: number },
-  to: string,
+  { code, httpStatus }: Pick<Fault, 'code' | 'httpStatus'>,
+  to: DispatchStatus,
 ): void {
   const fields = {
     subscription: subscription.name,
     dispatch: dispatch.id,
     event: dispatch.event.attributes.id,
-    code: fault.code,
-    httpStatus: fault.httpStatus,
+    code,
+    httpStatus,
     to,
   }
   if (to === 'waiting') log.info('an attempt failed and will be repeated', fields)
   else log.warn('a dispatch needs an operator', fields)
 }
 
-const toEntry = ({ event }: ClaimedDispatch) => ({
+const toEntry = ({ event, run }: ClaimedDispatch): LaneEntry => ({
   nature: event.nature,
+  replay: run > 1,
   ...(event.object ? { object: objectName(event.object) } : {}),
+  ...(event.object?.version === undefined ? {} : { version: event.object.version }),
 })

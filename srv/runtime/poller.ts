@@ -1,59 +1,13 @@
-import { toFault } from '#domain/errors'
-import { type PollWhen, planFallback } from '#domain/plan-fallback'
-import { type CheckpointState, planPoll, windowStart } from '#domain/plan-poll'
-import type { Clock, Journal, Lease, Log, NewDelivery } from '#domain/ports'
-import type { ChangesPage, Target } from '#domain/target'
-import { compareVersions } from '#domain/version'
-import { newKey, sha256 } from './ids.ts'
-import { toNewEvent } from './intake-item.ts'
+import { SluiceError } from '#domain/errors'
+import { planFallback } from '#domain/plan-fallback'
+import { type CheckpointState, planPoll } from '#domain/plan-poll'
+import type { Checkpoint, Lease } from '#domain/ports'
+import { faultFields } from './fault-fields.ts'
+import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
+import { POLL_LEASE_MS, readChanges } from './poll-reader.ts'
 
-/** When a poll wants to run. The adapter wraps a cron library; `slotsBetween` is capped, newest last. */
-export interface Schedule {
-  slotsBetween(after: Date, until: Date): readonly Date[]
-  /** Calls `due` at every slot until stopped. */
-  start(due: () => void): { stop(): void }
-}
+export type { PollerParts, PollPolicy, PollRun, Schedule } from './poll-policy.ts'
 
-export interface PollPolicy {
-  readonly name: string
-  readonly target: string
-  readonly entity: string
-  /** Type of the events it makes. */
-  readonly type: string
-  /** Business object type; the same as in the pushed events it stands behind. */
-  readonly object: string
-  readonly schedule: Schedule
-  readonly overlapMs: number
-  readonly pageSize: number
-  readonly when: PollWhen
-  /** The source whose silence it watches. */
-  readonly backs?: string
-  readonly staleAfterMs: number
-  /** Where the very first run begins; RFC 3339, or `beginning` to read everything there is. */
-  readonly startFrom: 'now' | 'beginning' | string
-}
-
-export interface PollerParts {
-  readonly journal: Journal
-  readonly polls: readonly PollPolicy[]
-  readonly targets: Readonly<Record<string, Target>>
-  readonly clock: Clock
-  readonly log: Log
-  /** Name of this instance, unique among those that share the store. */
-  readonly instance: string
-  /** Called after a commit that brought new events. */
-  readonly stored: () => void
-}
-
-export interface PollRun {
-  readonly ran: boolean
-  readonly reason?: 'not-due' | 'not-leader' | 'push-is-alive' | 'lost-lead' | 'stopping'
-  readonly rows: number
-  readonly events: number
-  readonly missed: number
-}
-
-const LEASE_MS = 120_000
 const SKIPPED = { ran: false, rows: 0, events: 0, missed: 0 } as const
 
 /** Reads changes on schedule, one instance at a time, and commits every page with its checkpoint. */
@@ -64,7 +18,9 @@ export function createPoller(parts: PollerParts) {
   const startedAt = clock.now()
   const abort = new AbortController()
   const running = new Map<string, Promise<PollRun>>()
-  const timers: { stop(): void }[] = []
+  const silent = new Set<string>()
+  const schedules: { stop(): void }[] = []
+  const again = new Map<string, () => void>()
 
   /** Runs a poll if it is due; a second call while it runs joins it. Faults are logged and leave the checkpoint as it was. */
   function run(poll: PollPolicy): Promise<PollRun> {
@@ -72,18 +28,29 @@ export function createPoller(parts: PollerParts) {
     if (current) return current
     const started = attempt(poll)
       .catch((thrown): PollRun => {
-        const { code, message, httpStatus } = toFault(thrown)
-        log.warn('a poll failed and will be repeated', { poll: poll.name, code, message, httpStatus })
-        return SKIPPED
+        if (abort.signal.aborted) return { ...SKIPPED, reason: 'stopping' }
+        log.warn('a poll failed and will be repeated', { poll: poll.name, ...faultFields(thrown) })
+        return { ...SKIPPED, reason: 'failed' }
       })
       .finally(() => running.delete(poll.name))
     running.set(poll.name, started)
     return started
   }
 
+  /** What did not get to its end, here or elsewhere, is looked at again before its next slot, which may be a day away. */
+  async function keepAt(poll: PollPolicy): Promise<void> {
+    const { reason } = await run(poll)
+    again.get(poll.name)?.()
+    if (abort.signal.aborted || (reason !== 'failed' && reason !== 'not-leader' && reason !== 'lost-lead')) return
+    again.set(
+      poll.name,
+      clock.after(POLL_LEASE_MS, () => void keepAt(poll)),
+    )
+  }
+
   async function attempt(poll: PollPolicy): Promise<PollRun> {
     if (abort.signal.aborted) return { ...SKIPPED, reason: 'stopping' }
-    const lease = await journal.lease(`poll:${poll.name}`, parts.instance, LEASE_MS)
+    const lease = await journal.lease(`poll:${poll.name}`, parts.instance, POLL_LEASE_MS)
     if (!lease) return { ...SKIPPED, reason: 'not-leader' }
     try {
       return await lead(poll, lease)
@@ -94,153 +61,67 @@ export function createPoller(parts: PollerParts) {
 
   async function lead(poll: PollPolicy, lease: Lease): Promise<PollRun> {
     const now = clock.now()
-    const { state, revision } = await journal.checkpoint(poll.name)
+    const { state, revision } = await firstLook(poll, lease, now)
     const plan = planPoll(state, state.slotAt ? poll.schedule.slotsBetween(new Date(state.slotAt), now) : [], now)
-    if (!plan.run || !plan.slotAt) return { ...SKIPPED, reason: 'not-due' }
-    const from = revision === 0 ? beginning(poll, now) : state
-    if (!(await needed(poll, now))) {
-      // The first look fixes where a later take-over begins to read, or it would not see what went wrong before it.
-      if (revision === 0) {
-        await journal.advance({ poll: poll.name, lease, expectedRevision: 0, state: from, deliveries: [] })
-      }
+    const { slotAt, missed } = plan
+    if (!plan.run || !slotAt) return { ...SKIPPED, reason: 'not-due' }
+    if (!(await needed(poll, state, now))) {
+      if (state.slotAt === null) await save(poll, lease, { state: { ...state, slotAt }, revision })
       return { ...SKIPPED, reason: 'push-is-alive' }
     }
-    if (plan.missed > 0 && poll.when === 'always') {
-      log.warn('a poll missed runs and catches up with one', { poll: poll.name, missed: plan.missed })
+    if (missed > 0 && poll.when === 'always') {
+      log.warn('a poll missed runs and catches up with one', { poll: poll.name, missed })
     }
-    return read(poll, lease, from, revision, plan.slotAt, plan.missed)
+    return readChanges(parts, { poll, lease, from: state, revision, slotAt, missed }, abort.signal)
   }
 
-  async function needed(poll: PollPolicy, now: Date): Promise<boolean> {
-    const lastPushAt = poll.backs ? await journal.lastDeliveryAt(poll.backs) : undefined
-    const { when, staleAfterMs } = poll
-    const plan = planFallback(
-      { when, staleAfterMs, watchedSince: startedAt, ...(lastPushAt ? { lastPushAt } : {}) },
-      now,
-    )
-    if (plan.stale && when === 'stale') {
-      log.warn('push is silent; polling takes over', {
-        poll: poll.name,
-        source: poll.backs,
-        silentForMs: plan.silentForMs,
-      })
+  /** Fixes where reading begins before anything is read: a system that is down then, or is not asked, loses nothing. */
+  async function firstLook(poll: PollPolicy, lease: Lease, now: Date): Promise<Checkpoint> {
+    const found = await journal.checkpoint(poll.name)
+    if (found.revision > 0) return found
+    return save(poll, lease, { ...found, state: { ...found.state, watermark: startOf(poll, now) } })
+  }
+
+  async function save(poll: PollPolicy, lease: Lease, { state, revision }: Checkpoint): Promise<Checkpoint> {
+    const step = { poll: poll.name, lease, expectedRevision: revision, state, deliveries: [] }
+    if (await journal.advance(step)) return { state, revision: revision + 1 }
+    throw new SluiceError('lost-lead', 'Another instance leads this poll now.')
+  }
+
+  async function needed(poll: PollPolicy, { slotAt }: CheckpointState, now: Date): Promise<boolean> {
+    const { name, when, staleAfterMs, backs: source } = poll
+    const lastPushAt = source ? await journal.lastDeliveryAt(source) : undefined
+    // Where no delivery ever came, an instance before us may have begun to wait.
+    const waitedSince = slotAt === null ? now.getTime() : Date.parse(slotAt)
+    const watchedSince = new Date(Math.min(startedAt.getTime(), waitedSince))
+    const plan = planFallback({ when, staleAfterMs, watchedSince, ...(lastPushAt ? { lastPushAt } : {}) }, now)
+    if (when === 'stale' && plan.stale !== silent.has(name)) {
+      const fields = { poll: name, source, silentForMs: plan.silentForMs }
+      if (plan.stale) log.warn('push is silent; polling takes over', fields)
+      else log.info('push is back; polling steps back', fields)
+      if (plan.stale) silent.add(name)
+      else silent.delete(name)
     }
     return plan.poll
-  }
-
-  async function read(
-    poll: PollPolicy,
-    lease: Lease,
-    from: CheckpointState,
-    revision: number,
-    slotAt: string,
-    missed: number,
-  ): Promise<PollRun> {
-    const target = parts.targets[poll.target]
-    const since = windowStart(from.watermark, poll.overlapMs)
-    let { watermark } = from
-    let [rows, events] = [0, 0]
-    let after: string | undefined
-    let expectedRevision = revision
-    for (;;) {
-      const page = await target?.changes?.({
-        entity: poll.entity,
-        pageSize: poll.pageSize,
-        signal: abort.signal,
-        ...(since === undefined ? {} : { since }),
-        ...(after === undefined ? {} : { after }),
-      })
-      if (!page) throw new Error(`target ${poll.target} cannot be polled`)
-      watermark = highest(watermark, page)
-      const done = page.next === undefined
-      // Until the last page the watermark stays: a crash in between reads the window again, and identities absorb it.
-      const state = done ? { watermark, slotAt, completedAt: clock.now().toISOString() } : from
-      const outcomes = await journal.advance({
-        poll: poll.name,
-        lease,
-        expectedRevision,
-        state,
-        deliveries: toDeliveries(poll, page, clock.now()),
-      })
-      if (!outcomes) return { ran: true, reason: 'lost-lead', rows, events, missed }
-      expectedRevision += 1
-      rows += page.rows.length
-      const accepted = outcomes.flatMap((outcome) => outcome.items).filter((item) => item.outcome === 'accepted').length
-      events += accepted
-      if (accepted > 0) parts.stored()
-      if (done) return { ran: true, rows, events, missed }
-      after = page.next
-      const renewed = await journal.lease(lease.name, lease.owner, LEASE_MS)
-      if (renewed?.fence !== lease.fence) return { ran: true, reason: 'lost-lead', rows, events, missed }
-    }
   }
 
   return {
     run,
     start() {
       for (const poll of parts.polls) {
-        timers.push(poll.schedule.start(() => void run(poll)))
+        schedules.push(poll.schedule.start(() => void keepAt(poll)))
         // What was missed while nobody was there is due now.
-        void run(poll)
+        void keepAt(poll)
       }
     },
     async stop() {
       abort.abort()
-      for (const timer of timers) timer.stop()
+      for (const schedule of schedules) schedule.stop()
+      for (const cancel of again.values()) cancel()
       await Promise.allSettled(running.values())
     },
   }
 }
 
-function beginning({ startFrom }: PollPolicy, now: Date): CheckpointState {
-  const watermark = startFrom === 'beginning' ? null : startFrom === 'now' ? now.toISOString() : startFrom
-  return { watermark, slotAt: now.toISOString(), completedAt: null }
-}
-
-const highest = (watermark: string | null, { rows }: ChangesPage): string | null =>
-  rows.reduce<string | null>(
-    (max, { version }) => (max === null || (compareVersions(version, max) ?? 1) > 0 ? version : max),
-    watermark,
-  )
-
-/** A page is one delivery. Its identities contain the content: two changes within one tick of the version stay two. */
-function toDeliveries(poll: PollPolicy, page: ChangesPage, now: Date): NewDelivery[] {
-  if (page.rows.length === 0) return []
-  const body = Buffer.from(`[${page.rows.map((row) => row.data).join(',')}]`)
-  const items = page.rows.map(({ key, version, data }) => ({
-    kind: 'event' as const,
-    event: toNewEvent(
-      {
-        identity: { id: `${key}@${version}#${sha256(data).slice(0, 16)}` },
-        attributes: {
-          id: `${key}@${version}`,
-          source: `/polls/${poll.name}`,
-          type: poll.type,
-          subject: `${poll.object}/${key}`,
-          partitionkey: `${poll.object}/${key}`,
-          datacontenttype: 'application/json',
-        },
-        nature: 'state',
-        object: { type: poll.object, key, version },
-        data,
-      },
-      now,
-      { authlevel: 'token' },
-    ),
-  }))
-  return [
-    {
-      key: newKey(),
-      origin: poll.name,
-      channel: 'poll',
-      receivedAt: now,
-      method: 'GET',
-      url: `${poll.target}/${poll.entity}`,
-      headers: '{}',
-      body,
-      bodyHash: sha256(body),
-      authlevel: 'token',
-      items,
-    },
-  ]
-}
+const startOf = ({ startFrom }: PollPolicy, now: Date): string | null =>
+  startFrom === 'beginning' ? null : startFrom === 'now' ? now.toISOString() : startFrom

@@ -1,3 +1,5 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { SluiceError } from '#domain/errors'
 import type { Reply } from '#domain/source'
 import type { RefusalReason } from '#domain/verification'
 
@@ -41,11 +43,22 @@ export function problem(name: Problem, headers: Readonly<Record<string, string>>
 }
 
 export const retryLater = (name: Problem, afterMs: number): Reply =>
-  problem(name, { 'retry-after': String(Math.max(1, Math.ceil(afterMs / 1000))) })
+  problem(name, { 'retry-after': String(Math.max(1, Math.ceil(afterMs / 1000)) || 1) })
 
 /** Which of the two refusals a caller sees; the reason itself goes to the operator only. */
 export const refusalProblem = (status: 401 | 403 | undefined): Reply =>
   status === 403 ? problem('forbidden') : problem('refused')
+
+/** @throws where HTTP could not carry the reply: a broken one must be found before anything of it is sent. */
+export function checkReply({ status, headers = {}, body = '' }: Reply): void {
+  if (!Number.isInteger(status) || status < 200 || status > 599 || typeof body !== 'string') {
+    throw new SluiceError('reply-invalid', 'A reply needs a final HTTP status and, if any, a body of text.')
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  }
+}
 
 export type RejectionReason =
   | RefusalReason

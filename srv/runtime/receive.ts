@@ -1,11 +1,13 @@
-import { SluiceError, toFault } from '#domain/errors'
+import { toFault } from '#domain/errors'
 import type { Clock, Intake, Log, NewDelivery } from '#domain/ports'
-import type { Delivery, Outcome, Reply, Source, SourceContext } from '#domain/source'
+import type { Awaitable, Delivery, Outcome, Reply, Source, SourceContext } from '#domain/source'
 import type { Verified } from '#domain/verification'
+import { faultFields } from './fault-fields.ts'
 import { newKey, sha256 } from './ids.ts'
 import { normalize } from './intake-item.ts'
-import { problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
+import { checkReply, problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
 import { safeHeaders } from './safe-headers.ts'
+import { orTimeout } from './within-time.ts'
 
 /** A delivery as the HTTP layer hands it over. `oversized`: the body was cut at the limit. */
 export interface IncomingDelivery extends Omit<Delivery, 'receivedAt'> {
@@ -21,37 +23,50 @@ export interface ReceiverParts {
   readonly reject: (sourceName: string, reason: RejectionReason) => void
   /** Called after a commit that brought new events: there is work. */
   readonly stored: () => void
+  /** Longest time for each of a source's checks, in ms. */
+  readonly verifyTimeoutMs: number
 }
 
-const STORE_RETRY_MS = 5_000
+const RETRY_MS = 5_000
 
 /** The closed order of an arrival: handshake, verify the bytes, control, normalize, store, answer. Nothing steps between. */
 export function createReceiver(parts: ReceiverParts) {
   const { intake, clock, log, reject } = parts
 
   return async function receive(name: string, source: Source, incoming: IncomingDelivery): Promise<Reply> {
-    const now = clock.now()
-    const delivery: Delivery = { ...incoming, receivedAt: now }
-    const context = parts.context(name, now)
-    const tolerant = source.acknowledge === 'always-ok'
-    if (incoming.oversized && !tolerant) return rejected(name, 'too-large', problem('too-large'))
+    const { oversized = false, ...rest } = incoming
+    const delivery: Delivery = { ...rest, receivedAt: clock.now() }
+    if (oversized && source.acknowledge !== 'always-ok') return rejected(name, 'too-large', problem('too-large'))
+    let verified: Verified
     try {
-      const greeting = await source.handshake?.(delivery, context)
-      if (greeting) return greeting
-      if (!(source.limits?.methods ?? ['POST']).includes(delivery.method)) {
-        return rejected(name, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
-      }
-      const verification = await source.verify(delivery, context)
-      if (verification.ok === 'unknown') {
-        return rejected(name, 'verifier-unavailable', retryLater('verifier-unavailable', verification.retryAfterMs))
-      }
-      if (!verification.ok) return rejected(name, verification.reason, refusalProblem(verification.status))
-      const challenge = await source.control?.(delivery, verification, context)
-      if (challenge) return challenge
-      return await store(name, source, delivery, verification, incoming.oversized === true)
+      const gate = await passGate(name, source, delivery)
+      if ('status' in gate) return gate
+      verified = gate
     } catch (thrown) {
       return faulty(name, thrown)
     }
+    return store(name, source, delivery, verified, oversized)
+  }
+
+  /** Everything that sees unverified bytes. A reply ends the delivery here. */
+  async function passGate(name: string, source: Source, delivery: Delivery): Promise<Reply | Verified> {
+    const context = parts.context(name, delivery.receivedAt)
+    const greeting = await inTime(source.handshake?.(delivery, context))
+    if (greeting) return greeting
+    if (!(source.limits?.methods ?? ['POST']).includes(delivery.method)) {
+      return rejected(name, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
+    }
+    const verification = await inTime(source.verify(delivery, context))
+    if (verification.ok === 'unknown') {
+      return rejected(name, 'verifier-unavailable', retryLater('verifier-unavailable', verification.retryAfterMs))
+    }
+    if (verification.ok !== true) return rejected(name, verification.reason, refusalProblem(verification.status))
+    return (await inTime(source.control?.(delivery, verification, context))) ?? verification
+  }
+
+  /** Only what is really asynchronous gets a timer: most sources are not, and a timer for each delivery is not free. */
+  function inTime<T>(value: Awaitable<T>): Awaitable<T> {
+    return value instanceof Promise ? orTimeout(clock, parts.verifyTimeoutMs, 'A check of the source', value) : value
   }
 
   async function store(
@@ -61,35 +76,61 @@ export function createReceiver(parts: ReceiverParts) {
     verified: Verified,
     oversized: boolean,
   ): Promise<Reply> {
-    const { items, fault } = oversized
-      ? { items: [{ kind: 'bad' as const, reason: 'too-large' as const }], fault: undefined }
-      : normalize(source, delivery, verified)
-    if (fault)
-      log.error('a source failed to normalize a verified delivery', {
-        source: name,
-        code: fault.code,
-        kind: source.kind,
-      })
-    const row: NewDelivery = {
+    let outcome: Outcome | undefined
+    try {
+      ;[outcome] = await intake.store([toRow(name, source, delivery, verified, oversized)])
+    } catch (thrown) {
+      log.error('a delivery could not be stored', { source: name, ...faultFields(thrown) })
+    }
+    // Ours, never the sender's: 503, so that it comes again.
+    if (!outcome) return retryLater('store-unavailable', RETRY_MS)
+    if (outcome.items.some((item) => item.outcome === 'accepted')) parts.stored()
+    if (outcome.outcome !== 'accepted') {
+      log.info('delivery', { source: name, delivery: outcome.delivery, outcome: outcome.outcome })
+    }
+    return answer(name, source, outcome, delivery)
+  }
+
+  function toRow(
+    name: string,
+    source: Source,
+    delivery: Delivery,
+    verified: Verified,
+    oversized: boolean,
+  ): NewDelivery {
+    const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified)
+    if (failed) {
+      const fields = { source: name, kind: source.kind, ...faultFields(failed.thrown) }
+      log.error('a source failed to normalize a verified delivery', fields)
+    }
+    return {
       key: newKey(),
       origin: name,
       channel: 'push',
       receivedAt: delivery.receivedAt,
       method: delivery.method,
-      url: delivery.path,
+      // Without the query, which may hold a token.
+      url: delivery.path.slice(0, MAX_URL_LENGTH),
       headers: safeHeaders(delivery.headers),
       body: delivery.body,
       bodyHash: sha256(delivery.body),
       authlevel: verified.authlevel,
       items,
       ...(verified.secretId ? { secretId: verified.secretId } : {}),
-      ...(verified.principal ? { principal: verified.principal.name } : {}),
+      ...(verified.principal ? { principal: verified.principal.name.slice(0, MAX_PRINCIPAL_LENGTH) } : {}),
     }
-    const [outcome] = await intake.store([row])
-    if (!outcome) throw new SluiceError('store-unavailable', 'The inbox gave no outcome for a delivery.')
-    if (outcome.outcome === 'accepted') parts.stored()
-    else log.info('delivery', { source: name, delivery: outcome.delivery, outcome: outcome.outcome })
-    return source.reply?.(outcome, delivery) ?? acknowledge(outcome)
+  }
+
+  /** From here on the delivery is stored, and no fault of the answer may make the sender believe otherwise. */
+  function answer(name: string, source: Source, outcome: Outcome, delivery: Delivery): Reply {
+    try {
+      const reply = source.reply?.(outcome, delivery) ?? acknowledge(outcome)
+      checkReply(reply)
+      return reply
+    } catch (thrown) {
+      log.error('a source failed to answer a stored delivery', { source: name, ...faultFields(thrown) })
+      return acknowledge(outcome)
+    }
   }
 
   function rejected(name: string, reason: RejectionReason, reply: Reply): Reply {
@@ -97,14 +138,19 @@ export function createReceiver(parts: ReceiverParts) {
     return reply
   }
 
-  /** A broken store and a broken source are both ours, never the sender's: 503, so that it comes again. */
+  /** A broken source is ours, never the sender's: 503, so that it comes again. */
   function faulty(name: string, thrown: unknown): Reply {
-    const fault = toFault(thrown)
-    log.error('a delivery could not be taken', { source: name, code: fault.code, message: fault.message })
-    if (fault.code === 'store-unavailable') return retryLater('store-unavailable', STORE_RETRY_MS)
-    return rejected(name, 'verifier-failed', retryLater('verifier-unavailable', STORE_RETRY_MS))
+    log.error('a delivery could not be verified', { source: name, ...faultFields(thrown) })
+    if (toFault(thrown).code === 'store-unavailable') return retryLater('store-unavailable', RETRY_MS)
+    return rejected(name, 'verifier-failed', retryLater('verifier-unavailable', RETRY_MS))
   }
 }
+
+/** What the store's columns hold. */
+const MAX_URL_LENGTH = 2_048
+const MAX_PRINCIPAL_LENGTH = 255
+
+const TOO_LARGE: ReturnType<typeof normalize> = { items: [{ kind: 'bad', reason: 'too-large' }] }
 
 const allowed = (source: Source): string =>
   [...(source.limits?.methods ?? ['POST']), ...(source.handshake ? ['OPTIONS'] : [])].join(', ')

@@ -1,5 +1,5 @@
-import { toFault } from '#domain/errors'
 import type { Clock, Journal, Log } from '#domain/ports'
+import { faultFields } from './fault-fields.ts'
 
 const FLUSH_MS = 10_000
 const MINUTE_MS = 60_000
@@ -20,7 +20,7 @@ export function rejectionCounter(journal: Pick<Journal, 'countRejections'>, cloc
     try {
       await journal.countRejections(batch)
     } catch (thrown) {
-      log.warn('refusal counts were lost', { code: toFault(thrown).code, entries: batch.length })
+      log.warn('refusal counts were lost', { ...faultFields(thrown), entries: batch.length })
     }
   }
 

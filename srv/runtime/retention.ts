@@ -1,5 +1,5 @@
-import { toFault } from '#domain/errors'
 import type { Admin, Clock, Log } from '#domain/ports'
+import { faultFields } from './fault-fields.ts'
 
 export interface RetentionOptions {
   readonly payloadsMs: number
@@ -16,6 +16,9 @@ export const RETENTION_DEFAULTS: RetentionOptions = {
   everyMs: 3_600_000,
   rowsPerStep: 500,
 }
+
+/** The first run comes soon after the start: a process that restarts more often than `everyMs` must not keep all for ever. */
+const FIRST_AFTER_MS = 60_000
 
 /** Removes what is old in small steps with a pause between, so that it never holds up intake. */
 export function createRetention(admin: Pick<Admin, 'retain'>, clock: Clock, log: Log, options: RetentionOptions) {
@@ -36,19 +39,19 @@ export function createRetention(admin: Pick<Admin, 'retain'>, clock: Clock, log:
     }
   }
 
-  function schedule(): void {
-    cancel = clock.after(options.everyMs, () => {
+  function schedule(afterMs: number): void {
+    cancel = clock.after(afterMs, () => {
       current = run()
-        .catch((thrown) => log.error('retention failed and will be repeated', { code: toFault(thrown).code }))
+        .catch((thrown) => log.error('retention failed and will be repeated', faultFields(thrown)))
         .then(() => {
-          if (!stopped) schedule()
+          if (!stopped) schedule(options.everyMs)
         })
     })
   }
 
   return {
     run,
-    start: schedule,
+    start: () => schedule(Math.min(FIRST_AFTER_MS, options.everyMs)),
     async stop(): Promise<void> {
       stopped = true
       cancel?.()

@@ -1,9 +1,10 @@
-import { toFault } from '#domain/errors'
 import type { ClaimedLane, Clock, Log, Work } from '#domain/ports'
 import type { Target } from '#domain/target'
 import type { ActiveSubscription } from './attempt.ts'
+import { faultFields } from './fault-fields.ts'
 import { heldLeases } from './held-leases.ts'
 import { runLane } from './lane-runner.ts'
+import { withinTime } from './within-time.ts'
 
 export interface WorkerOptions {
   readonly leaseMs: number
@@ -41,6 +42,9 @@ export interface Worker {
   stop(timeoutMs: number): Promise<{ unfinished: number }>
 }
 
+/** Shortest rest: where the database's clock is behind ours, what is due there may not be claimable yet. */
+const MIN_REST_MS = 25
+
 /** Claims due lanes and keeps as many in work as the subscriptions allow. */
 export function createWorker(parts: WorkerParts): Worker {
   const { work, clock, log, options } = parts
@@ -54,14 +58,18 @@ export function createWorker(parts: WorkerParts): Worker {
   let wanted = false
   let cancelRest: (() => void) | undefined
 
-  async function claim(): Promise<readonly Promise<void>[]> {
-    const free = parts.subscriptions
+  /** Subscriptions that can start lanes right now. */
+  const free = () =>
+    parts.subscriptions
       .map(({ name, concurrency }) => ({ name, lanes: concurrency - (busy.get(name) ?? 0) }))
       .filter(({ lanes }) => lanes > 0)
-    if (free.length === 0) return []
+
+  async function claim(): Promise<readonly Promise<void>[]> {
+    const subscriptions = free()
+    if (subscriptions.length === 0) return []
     const claimedAt = clock.now().getTime()
     const lanes = await work.claim({
-      subscriptions: free,
+      subscriptions,
       dispatchesPerLane: options.dispatchesPerLane,
       bytes: options.claimBytes,
       leaseMs: options.leaseMs,
@@ -75,10 +83,10 @@ export function createWorker(parts: WorkerParts): Worker {
     busy.set(name, (busy.get(name) ?? 0) + 1)
     const lease = leases.hold(lane, claimedAt)
     const run = (
-      subscription ? runLane({ ...parts, stopping: () => stopping }, subscription, lane, lease) : Promise.resolve()
+      subscription ? runLane({ ...parts, stopping: () => stopping }, subscription, lane, lease) : work.release([lane])
     )
       // The store is gone: nothing of this lane is settled, and its lease runs out.
-      .catch((thrown) => log.error('a lane could not be settled', { subscription: name, code: toFault(thrown).code }))
+      .catch((thrown) => log.error('a lane could not be settled', { subscription: name, ...faultFields(thrown) }))
       .finally(() => {
         lease.drop()
         running.delete(run)
@@ -101,31 +109,39 @@ export function createWorker(parts: WorkerParts): Worker {
     claiming.then(
       (lanes) => rest(lanes.length > 0 ? 0 : options.idleMs),
       (thrown) => {
-        log.error('claiming failed', { code: toFault(thrown).code, message: toFault(thrown).message })
-        rest(options.idleMs)
+        log.error('claiming failed and will be repeated', faultFields(thrown))
+        claiming = undefined
+        if (!stopping) cancelRest = clock.after(options.idleMs, wake)
       },
     )
   }
 
   function rest(ms: number): void {
     claiming = undefined
+    if (stopping) return
     if (wanted || ms === 0) {
       wanted = false
       setImmediate(wake)
       return
     }
     cancelRest = clock.after(ms, wake)
-    if (!stopping) void shortenRest(ms)
+    void shortenRest(ms)
   }
 
-  /** A retry that is due sooner than the idle rest. */
+  /** A retry that is due sooner than the idle rest. What a busy subscription has due wakes us when a lane of it ends. */
   async function shortenRest(ms: number): Promise<void> {
     const mine = cancelRest
-    const due = await work.nextDueAt([...byName.keys()]).catch(() => undefined)
-    const inMs = due ? due.getTime() - clock.now().getTime() : ms
-    if (cancelRest !== mine || claiming || inMs >= ms || stopping) return
-    cancelRest?.()
-    cancelRest = clock.after(Math.max(inMs, 1), wake)
+    const names = free().map(({ name }) => name)
+    if (names.length === 0) return
+    try {
+      const due = await work.nextDueAt(names)
+      const inMs = due ? due.getTime() - clock.now().getTime() : ms
+      if (cancelRest !== mine || claiming || inMs >= ms || stopping) return
+      cancelRest?.()
+      cancelRest = clock.after(Math.max(inMs, MIN_REST_MS), wake)
+    } catch (thrown) {
+      log.debug('the next due moment is unknown', faultFields(thrown))
+    }
   }
 
   return {
@@ -142,15 +158,12 @@ export function createWorker(parts: WorkerParts): Worker {
     async stop(timeoutMs) {
       stopping = true
       cancelRest?.()
-      await claiming?.catch(() => undefined)
-      const timeUp = new Promise<void>((resolve) => {
-        const cancel = clock.after(timeoutMs, resolve)
-        void Promise.allSettled([...running]).then(() => {
-          cancel()
-          resolve()
-        })
-      })
-      await timeUp
+      const finished = async () => {
+        // A claim under way still hands out lanes: they give themselves back at once.
+        await Promise.allSettled([claiming])
+        await Promise.allSettled([...running])
+      }
+      await withinTime(clock, timeoutMs, finished())
       leases.loseAll()
       return { unfinished: running.size }
     },

@@ -17,7 +17,7 @@ export interface TestApp extends GatewayProcess {
   cleanUp(): Promise<void>
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string

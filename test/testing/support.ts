@@ -9,7 +9,7 @@ export const newOrder = { SalesOrderType: 'OR', SalesOrganization: '1010', SoldT
 
 type Headers = Readonly<Record<string, string>>
 
-export interface SapAnswer {
+interface SapAnswer {
   readonly status: number
   readonly headers: globalThis.Headers
   readonly text: string

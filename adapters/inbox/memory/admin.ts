@@ -1,6 +1,7 @@
 import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
 import { type DispatchStatus, operatorMay } from '#domain/status'
 import { append, laneOf, type MemoryDispatch, type MemoryLane, type MemoryState } from './state.ts'
+import { recordLost } from './work.ts'
 
 const NOT_FOUND: AdminResult = { ok: false, reason: 'not-found' }
 const CONFLICT: AdminResult = { ok: false, reason: 'conflict' }
@@ -24,6 +25,7 @@ export function memoryAdmin(state: MemoryState): Admin {
       subscription.removed = true
       const open = [...state.dispatches.values()].filter((one) => one.subscription === name && one.status === 'waiting')
       for (const dispatch of open) end(dispatch, 'dead', 'subscription-removed')
+      for (const lane of state.lanes.values()) if (lane.subscription === name) close(lane)
       audit(by, 'unregister', name)
       return done(open)
     },
@@ -41,7 +43,8 @@ export function memoryAdmin(state: MemoryState): Admin {
     retry: async (id, by) => {
       const dispatch = state.dispatches.get(id)
       if (!dispatch) return NOT_FOUND
-      if (!operatorMay(dispatch.status, 'waiting')) return CONFLICT
+      const removed = state.subscriptions.get(dispatch.subscription)?.removed ?? true
+      if (removed || !operatorMay(dispatch.status, 'waiting')) return CONFLICT
       dispatch.status = 'waiting'
       dispatch.reason = undefined
       dispatch.forgiven = dispatch.attempts
@@ -58,15 +61,18 @@ export function memoryAdmin(state: MemoryState): Admin {
     discard: async (id, by) => {
       const dispatch = state.dispatches.get(id)
       if (!dispatch) return NOT_FOUND
+      if (!operatorMay(dispatch.status, 'skipped')) return CONFLICT
       const { lane } = dispatch
-      const running = lane.owner !== undefined && (lane.availableAt ?? 0) > state.now().getTime()
-      if (!operatorMay(dispatch.status, 'skipped') || (running && dispatch.status === 'waiting')) return CONFLICT
+      const leased = dispatch.status === 'waiting' && lane.owner !== undefined
+      if (leased && (lane.availableAt ?? 0) > state.now().getTime()) return CONFLICT
+      const isHead = dispatch.pos === Math.min(...lane.waiting.keys(), dispatch.pos)
+      if (leased && isHead) recordLost(state, dispatch, lane)
       const wasBlocking = lane.blocked && dispatch.pos === lane.head
+      const wasWaiting = dispatch.status === 'waiting'
       end(dispatch, 'skipped', 'discarded')
-      if (wasBlocking) {
-        lane.head += 1
-        unblock(state, lane)
-      }
+      if (leased) lane.owner = undefined
+      if (wasBlocking) lane.head += 1
+      if (wasBlocking || (wasWaiting && isHead && !lane.blocked)) unblock(state, lane)
       audit(by, 'discard', id)
       return done([dispatch])
     },
@@ -84,7 +90,14 @@ export function memoryAdmin(state: MemoryState): Admin {
       for (const { key } of events) forget(state, key)
       const lanes = [...state.lanes.values()].filter((one) => isIdle(state, one)).slice(0, limit)
       for (const { id } of lanes) state.lanes.delete(id)
-      return { payloads: payloads.length, events: events.length, lanes: lanes.length }
+      const bare = [...state.deliveries.values()]
+        .filter(
+          (one) =>
+            one.receivedAt < eventsBefore && ![...state.events.values()].some((event) => event.delivery === one.key),
+        )
+        .slice(0, limit)
+      for (const { key } of bare) state.deliveries.delete(key)
+      return { payloads: payloads.length + bare.length, events: events.length, lanes: lanes.length }
     },
   }
 
@@ -116,6 +129,11 @@ function end(dispatch: MemoryDispatch, status: DispatchStatus, reason: string): 
   dispatch.reason = reason
   dispatch.lane.waiting.delete(dispatch.pos)
   if (dispatch.lane.waiting.size === 0 && dispatch.lane.owner === undefined) dispatch.lane.availableAt = undefined
+}
+
+function close(lane: MemoryLane): void {
+  lane.owner = undefined
+  lane.availableAt = undefined
 }
 
 function unblock(state: MemoryState, lane: MemoryLane): void {

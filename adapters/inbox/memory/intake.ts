@@ -1,26 +1,24 @@
 import type { StoredEvent } from '#domain/event'
 import { wants } from '#domain/filter'
 import { dispatchId, type Intake, lanePartition, type NewDelivery, type NewEvent } from '#domain/ports'
-import type { ItemOutcome, Outcome } from '#domain/source'
+import type { Outcome } from '#domain/source'
+import { harmless, plainOutcome, summarize } from '../rows.ts'
 import { append, compose, laneOf, type MemoryState } from './state.ts'
-
-const SERIOUSNESS: readonly ItemOutcome[] = ['ignored', 'duplicate', 'accepted', 'conflict', 'quarantined']
 
 export function memoryIntake(state: MemoryState): Intake {
   return { store: async (batch) => batch.map((delivery) => storeOne(state, delivery)) }
 }
 
-export function storeOne(state: MemoryState, delivery: NewDelivery): Outcome {
-  const items = delivery.items.map((item): Outcome['items'][number] => {
-    if (item.kind === 'ignored') return { outcome: 'ignored', reason: item.reason }
-    if (item.kind === 'bad') return { outcome: 'quarantined', reason: item.reason }
-    return storeEvent(state, delivery, item.event)
-  })
-  const outcome = SERIOUSNESS.findLast((candidate) => items.some((item) => item.outcome === candidate)) ?? 'ignored'
-  const keepsBytes = items.some((item) => item.outcome !== 'duplicate' && item.outcome !== 'ignored')
+export function storeOne(state: MemoryState, incoming: NewDelivery): Outcome {
+  const delivery = harmless(incoming)
+  const items = delivery.items.map((item) =>
+    item.kind === 'event' ? storeEvent(state, delivery, item.event) : plainOutcome(item),
+  )
+  const { outcome, reason, keepsBytes } = summarize(delivery, items)
   state.deliveries.set(delivery.key, {
     ...delivery,
     outcome,
+    ...(reason === undefined ? {} : { reason }),
     ...(keepsBytes ? { payload: delivery.body.slice() } : {}),
   })
   if (delivery.channel === 'push') state.lastDeliveryAt.set(delivery.origin, state.now())

@@ -41,7 +41,7 @@ export interface MemorySubscription extends RegisteredSubscription {
 /** Everything a memory inbox knows. It has no disk: it proves the contract, never durability. */
 export interface MemoryState {
   readonly now: () => Date
-  readonly deliveries: Map<string, NewDelivery & { outcome: ItemOutcome; payload?: Uint8Array }>
+  readonly deliveries: Map<string, NewDelivery & { outcome: ItemOutcome; reason?: string; payload?: Uint8Array }>
   readonly identities: Map<string, { event: string; contentHash: string; expiresAt?: number }>
   readonly events: Map<string, StoredEvent & { receivedAt: Date; unrouted: boolean }>
   readonly dispatches: Map<string, MemoryDispatch>

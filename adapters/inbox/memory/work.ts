@@ -66,13 +66,24 @@ function take(state: MemoryState, lane: MemoryLane, request: ClaimRequest, now: 
     partitionkey: lane.partitionkey,
     owner: lane.owner,
     leaseUntil: new Date(lane.availableAt),
-    dispatches: waiting.slice(0, request.dispatchesPerLane).map((dispatch) => claimed(state, dispatch)),
+    dispatches: within(waiting.slice(0, request.dispatchesPerLane), request.bytes).map((dispatch) =>
+      claimed(state, dispatch),
+    ),
     recovered,
   }
 }
 
+/** As many as fit, and the first one all the same. */
+function within(waiting: readonly MemoryDispatch[], bytes: number): readonly MemoryDispatch[] {
+  let left = bytes
+  return waiting.filter(({ event }, index) => {
+    left -= (event.data ?? event.dataBase64 ?? '').length
+    return index === 0 || left >= 0
+  })
+}
+
 /** The worker vanished: whatever the head was doing counts as tried, and may have reached the target. */
-function recordLost(state: MemoryState, head: MemoryDispatch, lane: MemoryLane): void {
+export function recordLost(state: MemoryState, head: MemoryDispatch, lane: MemoryLane): void {
   const leaseEnd = new Date(lane.availableAt ?? 0)
   head.attempts += 1
   head.lastSentAt = leaseEnd

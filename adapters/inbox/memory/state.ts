@@ -33,7 +33,7 @@ export interface MemoryLane {
   blocked: boolean
 }
 
-export interface MemorySubscription extends RegisteredSubscription {
+interface MemorySubscription extends RegisteredSubscription {
   paused: boolean
   removed: boolean
 }

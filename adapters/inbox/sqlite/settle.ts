@@ -1,0 +1,83 @@
+import type { AttemptRecord, DispatchSettlement, LaneSettlement } from '#domain/ports'
+import { effectHash } from '../hash.ts'
+import { clean, iso } from '../rows.ts'
+import type { Tx } from './connection.ts'
+import { freeLane, INSERT_ATTEMPT, type LaneRow, laneById, updateLane } from './lanes.ts'
+
+/** Writes a lane's results where the fence still holds; nothing otherwise. */
+export function settleLane(tx: Tx, { lane: id, owner, settled, release }: LaneSettlement): boolean {
+  const lane = laneById(tx, id)
+  if (lane?.owner !== owner) return false
+  let { head } = lane
+  let stop: { at: number; delayMs?: number } | undefined
+  for (const one of settled) {
+    const pos = settleDispatch(tx, lane, one)
+    if (pos === undefined) continue
+    if (one.to === 'waiting') stop ??= { at: pos, delayMs: one.delayMs ?? 0 }
+    else if (one.block) stop = { at: pos }
+    else if (pos === head) head += 1
+  }
+  if (stop && stop.delayMs === undefined) {
+    updateLane(tx, id, { head: stop.at, availableAt: null, owner: null, blocked: 1 })
+  } else if (stop || release) {
+    freeLane(tx, lane, head, tx.later(stop?.delayMs ?? 0), settled.at(-1)?.dispatch.slice(0, 36))
+  } else if (head !== lane.head) {
+    updateLane(tx, id, { head, availableAt: lane.availableAt, owner, blocked: 0 })
+  }
+  return true
+}
+
+/** @returns its position; undefined where it is settled already. */
+function settleDispatch(tx: Tx, lane: LaneRow, settlement: DispatchSettlement): number | undefined {
+  const { dispatch, to, reason, attempt, delayMs, result, effects = [] } = settlement
+  const row = tx.get<WaitingRow>(SELECT_WAITING, dispatch, lane.ID)
+  if (!row) return undefined
+  const attempts = row.attempts + (attempt ? 1 : 0)
+  tx.run(
+    SETTLE_DISPATCH,
+    to,
+    reason === undefined ? null : clean(reason, 255),
+    attempts,
+    attempt?.sent ? iso(new Date(attempt.at.getTime() + attempt.durationMs)) : row.lastSentAt,
+    to === 'waiting' ? tx.later(delayMs ?? 0) : null,
+    result === undefined ? null : clean(result, Number.POSITIVE_INFINITY),
+    to === 'waiting' ? null : tx.now,
+    row.rowid,
+  )
+  if (attempt) record(tx, dispatch, attempts, lane.owner, attempt)
+  for (const { scope, object, version } of effects) {
+    const { version: text, contentHash = null } = version
+    tx.run(UPSERT_EFFECT, effectHash(scope, object), scope, object, text, contentHash, tx.now)
+  }
+  return row.pos
+}
+
+interface WaitingRow {
+  readonly rowid: number
+  readonly pos: number
+  readonly attempts: number
+  readonly lastSentAt: string | null
+}
+
+const record = (tx: Tx, dispatch: string, n: number, fence: string | null, attempt: AttemptRecord): void => {
+  const { at, durationMs, outcome, code, httpStatus, message } = attempt
+  tx.run(
+    INSERT_ATTEMPT,
+    dispatch,
+    n,
+    iso(at),
+    Math.round(durationMs),
+    fence,
+    outcome,
+    code === undefined ? null : clean(code, 100),
+    httpStatus ?? null,
+    message === undefined ? null : clean(message, 2048),
+  )
+}
+
+const SELECT_WAITING = `SELECT rowid, pos, attempts, lastSentAt FROM sluice_Dispatches
+  WHERE ID = ? AND lane = ? AND status = 'waiting'`
+const SETTLE_DISPATCH = `UPDATE sluice_Dispatches
+  SET status = ?, reason = ?, attempts = ?, lastSentAt = ?, availableAt = ?, result = ?, finishedAt = ? WHERE rowid = ?`
+const UPSERT_EFFECT = `INSERT INTO sluice_Effects(hash, scope, object, version, contentHash, at) VALUES(?,?,?,?,?,?)
+  ON CONFLICT(hash) DO UPDATE SET version = excluded.version, contentHash = excluded.contentHash, at = excluded.at`

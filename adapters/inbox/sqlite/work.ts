@@ -1,0 +1,58 @@
+import type { Work } from '#domain/ports'
+import type { ObjectVersion } from '#domain/version'
+import { effectHash } from '../hash.ts'
+import { claimLanes } from './claim.ts'
+import type { Tx } from './connection.ts'
+import { freeLane, laneById } from './lanes.ts'
+import { settleLane } from './settle.ts'
+import type { Writer } from './writer.ts'
+
+export function sqliteWork(writer: Writer): Work {
+  const call = <T>(run: (tx: Tx) => T) => writer.submit('call', 0, run)
+  return {
+    claim: (request) => writer.submit('claim', 0, (tx, allowance) => claimLanes(tx, request, allowance)),
+    // Lane by lane, so that a large settlement may span transactions and one lane's fault is not another's.
+    settle: (lanes) =>
+      Promise.all(
+        lanes.map((one) => writer.submit('settle', Math.max(1, one.settled.length), (tx) => settleLane(tx, one))),
+      ),
+    renew: (lanes, leaseMs) =>
+      call((tx) => lanes.map(({ lane, owner }) => tx.run(RENEW, tx.later(leaseMs), lane, owner) === 1)),
+    release: (lanes) =>
+      call((tx) => {
+        for (const { lane, owner } of lanes) {
+          const found = laneById(tx, lane)
+          if (found?.owner === owner) freeLane(tx, found, found.head, tx.now)
+        }
+      }),
+    effects: (keys) =>
+      call((tx) =>
+        keys.map(({ scope, object }) => toVersion(tx.get<VersionRow>(SELECT_EFFECT, effectHash(scope, object)))),
+      ),
+    payload: (delivery) =>
+      call((tx) => {
+        const row = tx.get<{ bytes: Uint8Array }>(SELECT_PAYLOAD, delivery)
+        return row?.bytes
+      }),
+    nextDueAt: (subscriptions) =>
+      call((tx) => {
+        const active = subscriptions.filter((name) => tx.registry().get(name)?.paused === false)
+        const due = active.flatMap((name) => tx.get<{ at: string | null }>(NEXT_DUE, name)?.at ?? [])
+        const [first] = due.sort()
+        return first === undefined ? undefined : new Date(first)
+      }),
+  }
+}
+
+interface VersionRow {
+  readonly version: string
+  readonly contentHash: string | null
+}
+
+const toVersion = (row: VersionRow | undefined): ObjectVersion | undefined =>
+  row && { version: row.version, ...(row.contentHash === null ? {} : { contentHash: row.contentHash }) }
+
+const RENEW = 'UPDATE sluice_Lanes SET availableAt = ? WHERE ID = ? AND owner = ?'
+const SELECT_EFFECT = 'SELECT version, contentHash FROM sluice_Effects WHERE hash = ?'
+const SELECT_PAYLOAD = 'SELECT bytes FROM sluice_Payloads WHERE delivery = ?'
+const NEXT_DUE = 'SELECT min(availableAt) AS at FROM sluice_Lanes WHERE subscription = ? AND availableAt IS NOT NULL'

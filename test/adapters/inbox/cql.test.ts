@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import cds from '@sap/cds'
+import { expect } from 'chai'
+import { cqlInbox } from '../../../adapters/inbox/cql/index.ts'
+import type { CqlService } from '../../../adapters/inbox/cql/session.ts'
+import { compileDdl, loadModel } from '../../../adapters/inbox/ddl.ts'
+import { openService } from '../../../adapters/inbox/postgres/service.ts'
+import { compilingForHana } from '../../helpers/hana-compiler.ts'
+import { type InboxHarness, peekTables } from '../../helpers/inbox.ts'
+import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
+import { inboxSuite } from '../../suites/inbox.suite.ts'
+
+const ENTITIES = [
+  'Deliveries',
+  'Payloads',
+  'Identities',
+  'Events',
+  'Dispatches',
+  'Lanes',
+  'Attempts',
+  'Subscriptions',
+  'Effects',
+  'Checkpoints',
+  'Leases',
+  'SourceStates',
+  'Rejections',
+  'Audit',
+  'Meta',
+]
+
+const linked = (csn: object): object => cds.linked(cds.compile.for.nodejs(csn as never) as never) as object
+
+/** @param connect for each instance a service on the same, empty store */
+async function harnessOn(connect: () => Promise<CqlService>): Promise<InboxHarness> {
+  let time = Date.parse('2026-03-01T12:00:00.000Z')
+  const now = () => new Date(time)
+  const instances: ReturnType<typeof cqlInbox>[] = []
+  const open = async () => {
+    const inbox = cqlInbox({ connect, now })
+    await inbox.open()
+    instances.push(inbox)
+    return inbox
+  }
+  const inbox = await open()
+  const reader = await connect()
+  return {
+    inbox,
+    now,
+    advance: (ms) => {
+      time += ms
+    },
+    another: open,
+    reopen: async () => {
+      await inbox.close()
+      return open()
+    },
+    peek: peekTables(async (entity) => (await reader.tx((tx) => tx.run(cds.ql.SELECT.from(`sluice.${entity}`)))) as []),
+    dispose: async () => {
+      await reader.disconnect()
+      await Promise.all(instances.map((one) => one.close()))
+    },
+  }
+}
+
+describe('inbox in CQL, on SQLite and compiled for HANA', () => {
+  let directory: string
+  let sqlite: CqlService
+  let recorded: Awaited<ReturnType<typeof compilingForHana>>
+
+  before(async () => {
+    const { default: SQLiteService } = await import('@cap-js/sqlite')
+    directory = await mkdtemp(join(tmpdir(), 'sluice-cql-'))
+    const model = linked(await loadModel())
+    const service = new SQLiteService('sluice-db', model, {
+      kind: 'sqlite',
+      credentials: { url: join(directory, 'sluice.db') },
+      pool: { min: 1, max: 1, evictionRunIntervalMillis: 0 },
+    })
+    await service.init()
+    sqlite = service as unknown as CqlService
+    const ddl = await compileDdl('sqlite')
+    await sqlite.tx(async (tx) => {
+      for (const sql of ddl) await tx.run(sql)
+    })
+    recorded = await compilingForHana(sqlite, model)
+  })
+  after(async () => {
+    await sqlite?.disconnect()
+    await rm(directory, { recursive: true })
+  })
+
+  inboxSuite('cql', async () => {
+    await sqlite.tx(async (tx) => {
+      for (const entity of ENTITIES) await tx.run(cds.ql.DELETE.from(`sluice.${entity}`))
+    })
+    return harnessOn(async () => recorded.service)
+  })
+
+  // Stands last: looks at what the contract above has sent.
+  describe('on HANA', () => {
+    it('locks on HANA what it locks on Postgres', () => {
+      const statements = [...recorded.statements]
+      const some = (pattern: RegExp) =>
+        expect(
+          statements.some((sql) => pattern.test(sql)),
+          String(pattern),
+        ).to.equal(true)
+      some(/FROM sluice_Lanes .*availableAt <= \? ORDER BY availableAt ASC LIMIT \d+ FOR UPDATE IGNORE LOCKED$/)
+      for (const [table, key] of Object.entries({ Lanes: 'ID', Leases: 'name', Events: 'event', Identities: 'hash' })) {
+        some(new RegExp(`FROM sluice_${table} as "\\$\\w" WHERE "\\$\\w"\\.${key} = \\? FOR UPDATE$`))
+      }
+      some(/FROM sluice_Meta .*name = \? FOR SHARE LOCK$/)
+      some(/^UPDATE sluice_Lanes .* SET availableAt=\? WHERE .*ID = \? and .*owner = \?$/)
+      for (const table of [
+        'Deliveries',
+        'Payloads',
+        'Identities',
+        'Events',
+        'Lanes',
+        'Dispatches',
+        'Attempts',
+        'Audit',
+      ]) {
+        some(new RegExp(`^INSERT INTO sluice_${table} `))
+      }
+      for (const table of ['Effects', 'Checkpoints', 'SourceStates']) some(new RegExp(`^UPSERT sluice_${table} `))
+    })
+
+    it('has tables that HANA takes', async () => {
+      const toTables = cds.compile.to.hdbtable as unknown as (csn: object) => Iterable<[string, { file: string }]>
+      const tables = new Map([...toTables(await loadModel())].map(([text, { file }]) => [file, text]))
+      for (const entity of ENTITIES) {
+        expect(tables.get(`sluice.${entity}.hdbtable`), entity).to.match(/^COLUMN TABLE sluice_\w+ \(/)
+      }
+      expect(tables.get('sluice.Payloads.hdbtable')).to.contain('bytes BLOB')
+      expect(tables.get('sluice.Lanes.hdbtable')).to.contain('PRIMARY KEY(ID)')
+    })
+  })
+})
+
+describe('inbox in CQL, on Postgres', () => {
+  let database: TestDatabase
+  let model: object
+
+  before(async function () {
+    database = await testDatabase(this)
+    model = linked(await loadModel())
+  })
+  after(() => database?.drop())
+
+  inboxSuite('cql', async () => {
+    await database.empty()
+    return harnessOn(
+      async () => (await openService({ credentials: database.credentials }, model)) as unknown as CqlService,
+    )
+  })
+})

@@ -1,0 +1,193 @@
+import { createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import cds from '@sap/cds'
+import { expect } from 'chai'
+import { SluiceError } from '#domain/errors'
+import { postgresInbox } from '../../../adapters/inbox/postgres/index.ts'
+import { accept, claimOne, drain, LEASE_MS, sender } from '../../helpers/inbox.ts'
+import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
+
+const ORDERS = { name: 'orders', filter: { on: ['*'] } }
+const real = { now: () => new Date() }
+
+describe('inbox on Postgres: the server', () => {
+  let database: TestDatabase
+  const opened: ReturnType<typeof postgresInbox>[] = []
+
+  before(async function () {
+    database = await testDatabase(this)
+  })
+  beforeEach(() => database.empty())
+  afterEach(() => Promise.all(opened.splice(0).map((one) => one.close())))
+  after(() => database?.drop())
+
+  async function open(parts: object = {}) {
+    const inbox = postgresInbox({ credentials: database.credentials, ...parts })
+    await inbox.open()
+    opened.push(inbox)
+    return inbox
+  }
+
+  const backends = (where: string) =>
+    database.sql<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${where}`,
+    )
+
+  const terminate = async (where: string) => {
+    const victims = await backends(where)
+    for (const { pid } of victims) await database.sql('SELECT pg_terminate_backend($1)', [pid])
+    return victims.length
+  }
+
+  const codeOf = (result: PromiseSettledResult<unknown>): unknown =>
+    result.status === 'rejected' && result.reason instanceof SluiceError ? result.reason.code : result.status
+
+  // Fails (the process ends) without an error listener on every connection.
+  it('goes on after all its idle connections were ended', async () => {
+    const inbox = await open()
+    await inbox.admin.register([ORDERS])
+    await accept(inbox, sender(real).one({ id: 'a' }))
+    expect(await terminate("application_name = 'sluice'")).to.be.greaterThan(0)
+    while ((await backends("application_name = 'sluice'")).length > 0) await pause(5)
+    await accept(inbox, sender(real).one({ id: 'b' }))
+    expect((await drain({ inbox, ...real }, 'orders')).sort()).to.deep.equal(['a', 'b'])
+  })
+
+  // Fails where a connection error is taken for a data error, and the deliveries are tried one by one.
+  it('acknowledges nothing of a commit whose connection was lost, and splits nothing', async () => {
+    const inbox = await open()
+    const calls = await database.locking('sluice_deliveries', async () => {
+      const { one } = sender(real)
+      const stores = Array.from({ length: 10 }, (_, n) => inbox.intake.store([one({ id: `${n}` })]))
+      const settled = Promise.allSettled(stores)
+      while ((await backends("wait_event_type = 'Lock'")).length === 0) await pause(5)
+      expect(await terminate("wait_event_type = 'Lock'")).to.equal(1)
+      return settled
+    })
+    expect(calls.map(codeOf)).to.deep.equal(calls.map(() => 'store-unavailable'))
+    expect(await database.sql('SELECT id FROM sluice_deliveries')).to.deep.equal([])
+    await accept(inbox, sender(real).one({ id: '0' }))
+  })
+
+  it('says that a server is not there, at once and in words', async () => {
+    const probe = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => probe.once('listening', resolve))
+    const address = probe.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    await new Promise((resolve) => probe.close(resolve))
+    const inbox = postgresInbox({ credentials: { ...database.credentials, port } })
+    const [result] = await Promise.allSettled([inbox.open()])
+    expect(codeOf(result)).to.equal('store-unavailable')
+  })
+
+  // `windowMs` beyond what Postgres can count passes every check of ours.
+  it('quarantines only what the server itself refuses, in intake and in a page of a poll', async () => {
+    const inbox = await open()
+    await inbox.admin.register([ORDERS])
+    const { one } = sender(real)
+    const batch = () => [one({ id: 'a', data: '1' }), one({ id: 'b', windowMs: 1e300 }), one({ id: 'c', data: '1' })]
+    const first = await inbox.intake.store(batch())
+    expect(first.map(({ outcome }) => outcome)).to.deep.equal(['accepted', 'quarantined', 'accepted'])
+    const lease = await inbox.journal.lease('poll', 'me', LEASE_MS)
+    if (!lease) throw new Error('no lease')
+    const state = { watermark: '1', slotAt: null, completedAt: null }
+    const step = { poll: 'poll', lease, expectedRevision: 0, state, deliveries: batch() }
+    const second = await inbox.journal.advance(step)
+    expect(second?.map(({ outcome }) => outcome)).to.deep.equal(['duplicate', 'quarantined', 'duplicate'])
+    expect(await inbox.journal.checkpoint('poll')).to.deep.equal({ state, revision: 1 })
+    expect((await drain({ inbox, ...real }, 'orders')).sort()).to.deep.equal(['a', 'c'])
+  })
+
+  // Fails without the parser for TIMESTAMP (nine hours off), and with `now()` in place of UTC.
+  it('counts in UTC, whatever zone the server and the process live in', async () => {
+    const { TZ } = process.env
+    await database.sql(`ALTER DATABASE ${database.credentials.database} SET timezone TO 'America/St_Johns'`)
+    process.env.TZ = 'Asia/Tokyo'
+    try {
+      const inbox = await open()
+      await inbox.admin.register([ORDERS])
+      const before = Date.now()
+      await accept(inbox, sender(real).one({ id: 'a' }))
+      const due = await inbox.work.nextDueAt(['orders'])
+      const lane = await claimOne(inbox, 'orders')
+      const lease = await inbox.journal.lease('x', 'me', LEASE_MS)
+      const hourMs = 3_600_000
+      expect(due?.getTime()).to.be.within(before - hourMs, before + hourMs)
+      expect(lane.leaseUntil.getTime()).to.be.within(before - hourMs, before + hourMs)
+      expect(lease?.until.getTime()).to.be.within(before - hourMs, before + hourMs)
+      expect((await inbox.journal.lastDeliveryAt('shop'))?.getTime()).to.be.within(before - hourMs, before + hourMs)
+      const [row] = await database.sql<{ hours: number }>(
+        `SELECT extract(epoch FROM availableat - (now() AT TIME ZONE 'utc'))::float / 3600 AS hours FROM sluice_lanes`,
+      )
+      expect(row?.hours).to.be.within(-1, 1)
+    } finally {
+      await database.sql(`ALTER DATABASE ${database.credentials.database} RESET timezone`)
+      if (TZ === undefined) delete process.env.TZ
+      else process.env.TZ = TZ
+    }
+  })
+
+  it('is not ready where a commit does not wait for the disk', async () => {
+    await database.sql(`ALTER DATABASE ${database.credentials.database} SET synchronous_commit TO off`)
+    try {
+      const health = await (await open()).health()
+      expect(health.ok).to.equal(false)
+      expect(health.reason).to.match(/synchronous_commit/)
+    } finally {
+      await database.sql(`ALTER DATABASE ${database.credentials.database} RESET synchronous_commit`)
+    }
+    expect((await (await open()).health()).ok).to.equal(true)
+  })
+})
+
+describe('inbox on Postgres: deployment', () => {
+  let database: TestDatabase
+
+  before(async function () {
+    database = await testDatabase(this, 'nothing')
+  })
+  after(() => database?.drop())
+
+  const open = async () => {
+    const inbox = postgresInbox({ credentials: database.credentials })
+    await inbox.open()
+    return inbox
+  }
+
+  // Fails without the advisory lock: two instances create one table.
+  it('is done once when 12 instances start at once', async () => {
+    const inboxes = await Promise.all(Array.from({ length: 12 }, open))
+    await Promise.all(inboxes.map((one) => one.admin.register([ORDERS])))
+    await accept(inboxes[0] as never, sender(real).one({ id: 'a' }))
+    await Promise.all(inboxes.map((one) => one.close()))
+    const options = await database.sql<{ options: string }>(
+      "SELECT reloptions::text AS options FROM pg_class WHERE relname = 'sluice_lanes'",
+    )
+    expect(options[0]?.options).to.match(/fillfactor=50/)
+  })
+
+  it('replaces views that changed, with those that stand on them, and keeps the rows', async () => {
+    const inbox = await open()
+    const views = (extra: string) =>
+      cds.compile.to.csn(`
+        entity demo.Notes { key ID : Integer; text : String; more : String; }
+        entity demo.Short as select from demo.Notes { ID, text ${extra} };
+        entity demo.Shorter as select from demo.Short { text };`) as object
+    await inbox.deploy(views(''))
+    await database.sql(`INSERT INTO demo_notes (id, text, more) VALUES (1, 'a', 'b')`)
+    await inbox.deploy(views(', more'))
+    await inbox.deploy(views(', more'))
+    expect(await database.sql('SELECT * FROM demo_short')).to.deep.equal([{ id: 1, text: 'a', more: 'b' }])
+    await inbox.deploy(views(''))
+    expect(await database.sql('SELECT * FROM demo_short')).to.deep.equal([{ id: 1, text: 'a' }])
+    expect(await database.sql('SELECT * FROM demo_shorter')).to.deep.equal([{ text: 'a' }])
+    await inbox.close()
+  })
+
+  it('refuses a store that a newer version has deployed, and touches nothing', async () => {
+    await database.sql(`UPDATE sluice_meta SET value = '99' WHERE name = 'schema'`)
+    const [result] = await Promise.allSettled([open()])
+    expect(result.status === 'rejected' && result.reason).to.deep.include({ code: 'store-newer', retry: 'never' })
+    expect(await database.sql(`SELECT value FROM sluice_meta WHERE name = 'schema'`)).to.deep.equal([{ value: '99' }])
+  })
+})

@@ -1,0 +1,99 @@
+import { expect } from 'chai'
+import { EVENT_FAILPOINTS, type Failpoint, PROCESS_FAILPOINTS } from './helpers/failpoints.ts'
+import type { Shop } from './helpers/shop.ts'
+import { openWork, STORES } from './helpers/stores.ts'
+import { until } from './helpers/until.ts'
+import { FLAWLESS } from './helpers/verdict.ts'
+import { World } from './helpers/world.ts'
+
+/** Not the first pass: by then there is work before and behind. */
+const PASS = 3
+/** Long enough that a lease of one second is renewed while a handler waits for the ERP. */
+const SLOW_MS = 150
+
+for (const kind of STORES) {
+  describe(`kill -9 at every step: ${kind.title}`, () => {
+    let world: World
+
+    before(async function () {
+      const emptied = kind.short === 'postgres' ? 'DROP SCHEMA public CASCADE; CREATE SCHEMA public' : ''
+      world = await World.open(
+        this,
+        kind,
+        { subscriptions: ['orders', 'stock', 'poison'], diesAtStart: ['deploy-commit', 'register-commit'] },
+        async ({ sql }) => emptied && sql(emptied),
+      )
+    })
+    after(() => world?.close())
+
+    const shopFor = (failpoint: string): Shop => world.shop(`${kind.short}.${failpoint}`)
+
+    /** The only judges: what the shop remembers and what stands in the ERP. `stuck`: what nobody will ever end. */
+    async function expectFlawless(shop: Shop, stuck = 0): Promise<void> {
+      await world.settled()
+      expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
+      expect(await openWork(world.store)).to.deep.equal({ waiting: 0, leased: 0, stuck })
+    }
+
+    /** Sends until the first process has died there, and once more when it is back. */
+    async function crash(failpoint: Failpoint, provoke: () => void = () => undefined): Promise<void> {
+      const { cluster } = world
+      const shop = shopFor(failpoint)
+      await cluster.arm(0, failpoint, { pass: failpoint in PROCESS_FAILPOINTS ? 1 : PASS })
+      while (cluster.reached(failpoint) === 0) {
+        await shop.round()
+        provoke()
+      }
+      await world.erp.switch({ slow: 0 })
+      await shop.round()
+      await expectFlawless(shop)
+    }
+
+    it('starts again after dying while it deployed and while it registered', () => {
+      expect(world.cluster.facts()).to.deep.include.members([
+        { reached: 'deploy-commit' },
+        { reached: 'register-commit' },
+      ])
+    })
+
+    for (const [failpoint, what] of Object.entries(EVENT_FAILPOINTS)) {
+      it(`loses and repeats nothing when killed ${what}`, () => crash(failpoint as Failpoint))
+    }
+
+    for (const failpoint of ['renew', 'renewed'] as const) {
+      it(`loses and repeats nothing when killed ${PROCESS_FAILPOINTS[failpoint]}`, async () => {
+        await world.erp.switch({ slow: SLOW_MS })
+        await crash(failpoint)
+      })
+    }
+
+    for (const failpoint of ['draining', 'closing'] as const) {
+      it(`loses and repeats nothing when killed ${PROCESS_FAILPOINTS[failpoint]}`, async () => {
+        await world.erp.switch({ slow: SLOW_MS })
+        await crash(failpoint, () => world.cluster.signal(0, 'SIGTERM'))
+      })
+    }
+
+    it(`loses and repeats nothing when killed ${PROCESS_FAILPOINTS.recovered}`, async () => {
+      const { cluster } = world
+      const shop = shopFor('recovered')
+      for (let n = 1; n < cluster.size; n += 1) await cluster.arm(n, 'recovered')
+      await cluster.arm(0, 'handler', { pass: PASS }, ['recovered'])
+      await until('a second process dies of the first one’s lane', async () => {
+        await shop.round()
+        return cluster.reached('recovered') > 0
+      })
+      await cluster.disarm()
+      await expectFlawless(shop)
+    })
+
+    // Without the lost attempt in the claim, this goes on for ever.
+    it('gives up an event whose handler kills its process, and nothing else', async () => {
+      const shop = shopFor('poison')
+      await shop.round()
+      await shop.send('poison.sent', `${shop.name}:p`)
+      await shop.round()
+      await expectFlawless(shop, 1)
+    })
+  })
+}

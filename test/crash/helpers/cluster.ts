@@ -1,0 +1,171 @@
+import type { ChildOptions } from '../child.ts'
+import type { Armed, Failpoint } from './failpoints.ts'
+import { type Fact, type GatewayProcess, startGateway } from './gateway-process.ts'
+import type { Mutation } from './mutations.ts'
+import { until } from './until.ts'
+
+export interface ClusterOptions extends Omit<ChildOptions, 'name'> {
+  readonly processes: number
+  readonly mutation?: Mutation
+  /** Where the first process dies in its first starts, one after the other, before anybody else starts. */
+  readonly diesAtStart?: readonly Failpoint[]
+  /** Instead of the same for all: what single processes know. */
+  readonly subscriptionsOf?: Readonly<Record<number, ChildOptions['subscriptions']>>
+}
+
+interface Slot {
+  readonly options: ChildOptions
+  running: GatewayProcess | undefined
+  deaths: number
+  /** Where it dies in its next lives. */
+  dooms: readonly Failpoint[]
+}
+
+const open = new Set<Cluster>()
+
+// Root hooks: a failed test leaves no process behind, and what it has broken is no other test's start.
+afterEach(function () {
+  if (this.currentTest?.state === 'failed') for (const cluster of open) cluster.kill()
+})
+after(() => {
+  for (const cluster of open) cluster.kill()
+})
+
+/** Gateways that share a store, watched over as by Kubernetes or systemd: whoever dies is started again. */
+export class Cluster {
+  readonly #slots: readonly Slot[]
+  readonly #mutation: Mutation | undefined
+  readonly #past: Fact[] = []
+  #turn = 0
+  #isClosing = false
+  #fault: Error | undefined
+
+  /** Resolves when all of them listen. */
+  static async start(given: ClusterOptions): Promise<Cluster> {
+    const { processes, mutation, diesAtStart = [], subscriptionsOf = {}, ...options } = given
+    const slots = Array.from({ length: processes }, (_, n) => ({
+      options: { ...options, name: `gateway-${n}`, subscriptions: subscriptionsOf[n] ?? options.subscriptions },
+      running: undefined,
+      deaths: 0,
+      dooms: n === 0 ? diesAtStart : [],
+    }))
+    const cluster = new Cluster(slots, mutation)
+    open.add(cluster)
+    const [doomed, others] = [
+      slots.filter(({ dooms }) => dooms.length > 0),
+      slots.filter(({ dooms }) => dooms.length === 0),
+    ]
+    for (const some of [doomed, others]) await Promise.all(some.map((slot) => cluster.#run(slot)))
+    cluster.check()
+    return cluster
+  }
+
+  private constructor(slots: readonly Slot[], mutation: Mutation | undefined) {
+    this.#slots = slots
+    this.#mutation = mutation
+  }
+
+  /** Resolves when it listens, however often it dies before. */
+  async #run(slot: Slot): Promise<void> {
+    const [failpoint, ...later] = slot.dooms
+    slot.dooms = later
+    slot.running = startGateway(slot.options, {
+      ...(this.#mutation && { mutation: this.#mutation }),
+      ...(failpoint && { armed: armedAt(failpoint) }),
+    })
+    const { running } = slot
+    await running.started
+    const next = running.exit.then(() => this.#ended(slot, running))
+    if (running.url === undefined) await next
+  }
+
+  async #ended(slot: Slot, running: GatewayProcess): Promise<void> {
+    slot.running = undefined
+    slot.deaths += 1
+    this.#past.push(...running.facts)
+    if (this.#isClosing) return
+    if (running.ended !== 'SIGKILL' && running.ended !== '0') {
+      this.#fault = new Error(`${slot.options.name} ended with ${running.ended}; its reason is on standard error`)
+      return this.kill()
+    }
+    await this.#run(slot)
+  }
+
+  /** @throws where a gateway ended by itself, or the cluster is closed */
+  check(): void {
+    if (this.#fault) throw this.#fault
+    if (this.#isClosing) throw new Error('the cluster is closed')
+  }
+
+  /** Where a sender sends next, as a load balancer decides; undefined while nobody is there. */
+  url(): string | undefined {
+    this.check()
+    for (let tries = 0; tries < this.#slots.length; tries += 1) {
+      const url = this.#slots[this.#turn++ % this.#slots.length]?.running?.url
+      if (url) return url
+    }
+    return undefined
+  }
+
+  get size(): number {
+    return this.#slots.length
+  }
+
+  deaths(n: number): number {
+    this.check()
+    return this.#slots[n]?.deaths ?? 0
+  }
+
+  /** Everything all processes told, the dead ones included. */
+  facts(): readonly Fact[] {
+    return [...this.#past, ...this.#slots.flatMap(({ running }) => running?.facts ?? [])]
+  }
+
+  /** @param later where it dies in its next lives */
+  async arm(
+    n: number,
+    failpoint: Failpoint,
+    more: Partial<Armed> = {},
+    later: readonly Failpoint[] = [],
+  ): Promise<void> {
+    const slot = this.#slots[n]
+    await until(`process ${n} listens`, () => slot?.running?.url !== undefined)
+    if (slot) slot.dooms = later
+    await slot?.running?.arm(armedAt(failpoint, more))
+  }
+
+  async disarm(): Promise<void> {
+    for (const slot of this.#slots) {
+      slot.dooms = []
+      await slot.running?.arm(undefined)
+    }
+  }
+
+  /** How often any process has come to this failpoint, armed for it. */
+  reached(failpoint: Failpoint): number {
+    this.check()
+    return this.facts().filter(({ reached }) => reached === failpoint).length
+  }
+
+  signal(n: number, signal: NodeJS.Signals): void {
+    this.#slots[n]?.running?.signal(signal)
+  }
+
+  kill(): void {
+    this.#isClosing = true
+    for (const { running } of this.#slots) running?.signal('SIGKILL')
+    open.delete(this)
+  }
+
+  async close(): Promise<void> {
+    this.kill()
+    await Promise.all(this.#slots.map(({ running }) => running?.exit))
+  }
+}
+
+const armedAt = (failpoint: Failpoint, more: Partial<Armed> = {}): Armed => ({
+  failpoint,
+  pass: 1,
+  signal: 'SIGKILL',
+  ...more,
+})

@@ -1,0 +1,74 @@
+import { writeSync } from 'node:fs'
+
+/** Where a gateway may die while an event passes: each step of its life, and each side of each commit. */
+export const EVENT_FAILPOINTS = {
+  'body-read': 'with the body read',
+  normalized: 'with the delivery verified and normalized',
+  store: 'before the store',
+  'store-written': 'in the store transaction, after its first write',
+  'store-commit': 'in the store transaction, before its COMMIT',
+  stored: 'after the COMMIT, before the answer',
+  answered: 'after the answer',
+  'claim-commit': 'in the claim transaction, before its COMMIT',
+  claimed: 'after the claim, before the handler',
+  handler: 'with the handler entered',
+  write: 'before a write is sent, the guard passed',
+  'write-answered': 'with a write committed by the ERP and its answer unread',
+  written: "after one write's answer, before the next write",
+  settle: 'after all writes, before they are settled',
+  'settle-commit': 'in the settle transaction, before its COMMIT',
+  settled: 'after the COMMIT of what was settled',
+} as const
+
+/** Steps of a polled event: they need a headquarters whose changes nobody pushes. */
+export const POLL_FAILPOINTS = {
+  'poll-leased': 'with the lead of the poll just taken',
+  'poll-page': 'with a page read and nothing of it stored',
+  'advance-commit': 'with page and checkpoint written, before their COMMIT',
+  advanced: 'after the COMMIT of a page and its checkpoint',
+  fetch: 'before the full record is fetched',
+  fetched: 'with the full record fetched',
+} as const
+
+/** Steps that only come with a slow ERP, a start, an end or another crash. */
+export const PROCESS_FAILPOINTS = {
+  'deploy-commit': 'while deploying the tables',
+  'register-commit': 'while registering subscriptions',
+  renew: 'before its leases are renewed',
+  renewed: 'after its leases were renewed',
+  recovered: 'with a dead worker’s lane just taken over',
+  draining: 'while draining',
+  closing: 'drained, before the store is closed',
+} as const
+
+export type Failpoint = keyof typeof EVENT_FAILPOINTS | keyof typeof POLL_FAILPOINTS | keyof typeof PROCESS_FAILPOINTS
+
+export interface Armed {
+  readonly failpoint: Failpoint
+  /** Which pass it is; 1 is the first. */
+  readonly pass: number
+  /** `SIGSTOP` freezes the process as a long pause of the machine does. */
+  readonly signal: 'SIGKILL' | 'SIGSTOP'
+}
+
+let armed: (Armed & { left: number }) | undefined
+
+export function arm(next: Armed | undefined): void {
+  armed = next && { ...next, left: next.pass }
+}
+
+/** Called wherever the process passes a failpoint. Where it is the armed one, nothing after this line happens. */
+export function reach(failpoint: Failpoint): void {
+  if (armed?.failpoint !== failpoint) return
+  armed.left -= 1
+  if (armed.left > 0) return
+  const { signal } = armed
+  armed = undefined
+  tell({ reached: failpoint })
+  process.kill(process.pid, signal)
+}
+
+/** A line for the test. Written at once: after a SIGKILL nothing else leaves. */
+export const tell = (fact: Readonly<Record<string, unknown>>): void => {
+  writeSync(1, `${JSON.stringify(fact)}\n`)
+}

@@ -1,0 +1,85 @@
+import type { PostgresConnection, PostgresTransaction } from '@cap-js/postgres'
+import type { Inbox, Target } from 'cap-sluice'
+import type { CdsInbox } from '../../../adapters/inbox/index.ts'
+
+/**
+ * Sluice with one protection taken away, to see that a test notices. Each is a mistake somebody could make:
+ * - `answer-before-commit`: the sender is answered while its events are still being written
+ * - `no-transaction`: every statement commits alone (SQLite)
+ * - `settle-at-the-end`: a lane's results are written when all of them are there, not one by one
+ * - `late-writes`: a handler may write although its lease is lost
+ * - `late-settles`: what a worker settles counts although its lane has another owner (Postgres)
+ * - `no-look-up`: a create that may have been sent before is sent again without a look
+ * - `checkpoint-first`: a poll's checkpoint is committed before the events it stands for
+ */
+export const MUTATIONS = [
+  'answer-before-commit',
+  'no-transaction',
+  'settle-at-the-end',
+  'late-writes',
+  'late-settles',
+  'no-look-up',
+  'checkpoint-first',
+] as const
+
+export type Mutation = (typeof MUTATIONS)[number]
+
+export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): Inbox {
+  const { intake, work, journal } = inbox
+  if (mutation === 'answer-before-commit') {
+    const store: Inbox['intake']['store'] = async (batch) => {
+      void intake.store(batch)
+      return batch.map(({ key }) => ({ delivery: key, outcome: 'accepted', items: [{ outcome: 'accepted' }] }))
+    }
+    return { ...inbox, intake: { store } }
+  }
+  if (mutation === 'settle-at-the-end') return { ...inbox, work: { ...work, settle: settleAtTheEnd(work) } }
+  if (mutation === 'late-settles') {
+    const settle: Inbox['work']['settle'] = async (lanes) => {
+      for (const { lane, owner } of lanes) await takeOver(inbox, lane, owner)
+      return work.settle(lanes)
+    }
+    return { ...inbox, work: { ...work, settle } }
+  }
+  if (mutation === 'checkpoint-first') {
+    const advance: Inbox['journal']['advance'] = async (step) => {
+      const moved = await journal.advance({ ...step, deliveries: [] })
+      return moved && intake.store(step.deliveries)
+    }
+    return { ...inbox, journal: { ...journal, advance } }
+  }
+  return inbox
+}
+
+function settleAtTheEnd(work: Inbox['work']): Inbox['work']['settle'] {
+  const kept = new Map<string, Parameters<typeof work.settle>[0][number]['settled'][number][]>()
+  return async (lanes) => {
+    const [one] = lanes
+    if (!one) return []
+    const settled = [...(kept.get(one.owner) ?? []), ...one.settled]
+    kept.set(one.owner, settled)
+    return one.release ? work.settle([{ ...one, settled }]) : [true]
+  }
+}
+
+async function takeOver({ service }: CdsInbox, lane: string, owner: string): Promise<void> {
+  const tx = (service as { tx(context: object): PostgresTransaction }).tx({})
+  await tx.begin(true)
+  const connection: PostgresConnection = tx.dbc
+  await connection.query({ text: 'UPDATE sluice_lanes SET owner = $1 WHERE id = $2', values: [owner, lane] })
+  await tx.release()
+}
+
+export function mutatedTarget(target: Target, mutation: Mutation | undefined): Target {
+  if (mutation === 'no-look-up') {
+    return {
+      ...target,
+      session: ({ lastSentAt: _forgotten, ...scope }) => target.session({ ...scope, firstTry: true }),
+    }
+  }
+  if (mutation === 'late-writes') {
+    const { signal } = new AbortController()
+    return { ...target, session: (scope) => target.session({ ...scope, signal, guard: () => undefined }) }
+  }
+  return target
+}

@@ -1,0 +1,56 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { CdsInboxOptions } from '../../../adapters/inbox/index.ts'
+import { testDatabase } from '../../helpers/postgres.ts'
+
+/** A store for the gateways of one suite, and the only look the tests take into it: what is still to be done. */
+export interface CrashStore {
+  readonly inbox: CdsInboxOptions
+  sql<Row>(text: string): Promise<readonly Row[]>
+  remove(): Promise<void>
+}
+
+/** Work that nobody has ended. `stuck`: ended as dead or unsure, which nothing in these tests should. */
+export interface OpenWork {
+  readonly waiting: number
+  readonly leased: number
+  readonly stuck: number
+}
+
+export async function openWork(store: CrashStore): Promise<OpenWork> {
+  const [work] = await store.sql<OpenWork>(`SELECT
+    (SELECT count(*) FROM sluice_dispatches WHERE status = 'waiting') AS waiting,
+    (SELECT count(*) FROM sluice_lanes WHERE owner IS NOT NULL) AS leased,
+    (SELECT count(*) FROM sluice_dispatches WHERE status IN ('dead', 'unsure')) AS stuck`)
+  return { waiting: Number(work?.waiting), leased: Number(work?.leased), stuck: Number(work?.stuck) }
+}
+
+async function sqliteStore(): Promise<CrashStore> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
+  const url = join(folder, 'sluice.db')
+  return {
+    inbox: { url },
+    async sql<Row>(text: string) {
+      const database = new DatabaseSync(url, { readOnly: true, timeout: 5_000 })
+      try {
+        return database.prepare(text).all() as unknown as Row[]
+      } finally {
+        database.close()
+      }
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  }
+}
+
+async function postgresStore(suite: Mocha.Context): Promise<CrashStore> {
+  const { credentials, sql, drop } = await testDatabase(suite)
+  return { inbox: { kind: 'postgres', credentials }, sql, remove: drop }
+}
+
+/** One process on SQLite, several on Postgres: what each is for. */
+export const STORES = [
+  { title: 'SQLite, one process', short: 'sqlite', processes: 1, open: sqliteStore },
+  { title: 'Postgres, three processes', short: 'postgres', processes: 3, open: postgresStore },
+] as const

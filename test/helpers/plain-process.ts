@@ -1,0 +1,13 @@
+import cds from '@sap/cds'
+import { cdsInbox } from '../../adapters/inbox/index.ts'
+import { sender } from './inbox.ts'
+
+/** A Node process without a CAP server: opens the inbox that its arguments and its folder's configuration say. */
+const [url] = process.argv.slice(2)
+const inbox = cdsInbox(url === undefined ? {} : { url })
+await inbox.open()
+const { one } = sender({ now: () => new Date() })
+const [outcome] = await inbox.intake.store([one({ id: 'a' })])
+const shared = 'sluice-db' in cds.services
+await inbox.close()
+process.stdout.write(JSON.stringify({ outcome: outcome?.outcome, shared, root: cds.root }))

@@ -1,0 +1,247 @@
+import { expect } from 'chai'
+import { fakeTarget } from '../helpers/fake-target.ts'
+import { type EventPlan, workshop } from '../helpers/workshop.ts'
+
+const at = (second: number, fraction = '') => `2026-01-01T00:00:0${second}${fraction}Z`
+const order = (version?: string, more: EventPlan = {}): EventPlan => ({
+  lane: 'Order/1',
+  nature: 'state',
+  object: { type: 'Order', key: '1', ...(version === undefined ? {} : { version }) },
+  ...more,
+})
+
+/** A worker that handles everything at once, and what it handled. */
+async function shop(...parts: Parameters<typeof workshop>) {
+  const bench = workshop(...parts)
+  const handled: string[] = []
+  const one = await bench.worker({ handler: ({ id }) => void handled.push(id) })
+  return {
+    ...bench,
+    handled,
+    one,
+    async arrive(plan: EventPlan) {
+      const event = await bench.send(plan)
+      await one.tick()
+      return event
+    },
+  }
+}
+
+describe('worker: versions', () => {
+  it('absorbs the same and an older version, by whatever channel it came', async () => {
+    const { arrive, handled, dispatch, attempts } = await shop()
+    await arrive(order(at(2), { id: 'push' }))
+    const poll = await arrive(order(at(2), { id: 'poll', origin: 'orders-poll' }))
+    const older = await arrive(order(at(1), { id: 'older' }))
+    await arrive(order(at(3), { id: 'newer' }))
+    expect(handled).to.deep.equal(['push', 'newer'])
+    for (const event of [poll, older]) {
+      expect(dispatch(event)).to.include({ status: 'skipped', reason: 'absorbed' })
+      expect(attempts(event)[0]).to.include({ outcome: 'skipped', code: 'absorbed' })
+    }
+  })
+
+  it('never absorbs a second content within the same second (peer defect 10)', async () => {
+    const { arrive, handled } = await shop()
+    await arrive(order(at(2), { id: 'first', data: '{"a":1,"b":1}' }))
+    await arrive(order(at(2), { id: 'second', data: '{"a":1,"b":2}' }))
+    await arrive(order(at(2), { id: 'same', data: '{"b":2,"a":1}' }))
+    expect(handled).to.deep.equal(['first', 'second'])
+  })
+
+  it('tells seven decimals apart', async () => {
+    const { arrive, handled } = await shop()
+    await arrive(order(at(2, '.1234567'), { id: 'first' }))
+    await arrive(order(at(2, '.1234568'), { id: 'second' }))
+    await arrive(order(at(2, '.1234566'), { id: 'older' }))
+    expect(handled).to.deep.equal(['first', 'second'])
+  })
+
+  it('handles a state whose text is no JSON', async () => {
+    const { arrive, dispatch, handled } = await shop()
+    const event = await arrive(order(at(2), { id: 'xml', data: '<order/>' }))
+    await arrive(order(at(2), { id: 'again', data: '<order/>' }))
+    expect(dispatch(event).status).to.equal('done')
+    expect(handled).to.deep.equal(['xml'])
+  })
+
+  it('never absorbs facts, nor what has no version', async () => {
+    const { arrive, handled } = await shop()
+    await arrive(order(at(2), { id: 'state' }))
+    await arrive({ ...order(at(1), { id: 'paid' }), nature: 'fact' })
+    await arrive(order(undefined, { id: 'unknown' }))
+    expect(handled).to.deep.equal(['state', 'paid', 'unknown'])
+  })
+
+  it('remembers a version only once its handler is done', async () => {
+    const { worker, send, clock, halt } = workshop()
+    const tried: string[] = []
+    const one = await worker({
+      retry: { scheduleMs: [1_000] },
+      handler: ({ id }, { attempt }) => {
+        tried.push(`${id}.${attempt}`)
+        if (id === 'v2' && attempt === 1) throw new Error('not yet')
+      },
+    })
+    await send(order(at(2), { id: 'v2' }))
+    one.start()
+    await clock.advance(999)
+    await clock.advance(1)
+    expect(tried).to.deep.equal(['v2.1', 'v2.2'])
+    await halt(one)
+  })
+
+  it('decides by the version of the record where it is fetched, and hands the record over', async () => {
+    const erp = fakeTarget()
+    erp.records.set('1', { data: { ID: '1', total: 5 }, version: at(5) })
+    const { worker, send, dispatch } = workshop({ targets: { erp: erp.target } })
+    const records: unknown[] = []
+    const one = await worker({
+      fetch: { target: 'erp' },
+      handler: (_event, { record }) => void records.push(record?.data),
+    })
+    await send(order(undefined, { id: 'hint' }))
+    await one.tick()
+    const again = await send(order(undefined, { id: 'hint again' }))
+    await one.tick()
+    expect(records).to.deep.equal([{ ID: '1', total: 5 }])
+    expect(dispatch(again)).to.include({ status: 'skipped', reason: 'absorbed' })
+  })
+
+  it('comes back to a record that is not there yet', async () => {
+    const erp = fakeTarget()
+    const { worker, send, clock, dispatch, attempts, halt } = workshop({ targets: { erp: erp.target } })
+    const one = await worker({ fetch: { target: 'erp' }, retry: { scheduleMs: [5_000] } })
+    const event = await send(order())
+    one.start()
+    await clock.advance(1)
+    expect(attempts(event)[0]).to.include({ outcome: 'failed', code: 'record-not-found' })
+    erp.records.set('1', { data: { ID: '1' }, version: at(5) })
+    await clock.advance(5_000)
+    expect(dispatch(event).status).to.equal('done')
+    await halt(one)
+  })
+
+  it('ends a fetch of something nobody declared, and says what to declare', async () => {
+    const erp = fakeTarget({ Partners: { key: ['ID'], object: 'Partner' } })
+    const { worker, send, dispatch, attempts } = workshop({ targets: { erp: erp.target } })
+    const one = await worker({ fetch: { target: 'erp' } })
+    const event = await send(order())
+    await one.tick()
+    expect(dispatch(event)).to.include({ status: 'dead', reason: 'configuration' })
+    expect(attempts(event)[0]?.message).to.include('targets.erp.entities')
+  })
+})
+
+describe('worker: echo', () => {
+  async function writer(version: string) {
+    const erp = fakeTarget()
+    const bench = await workshop({ targets: { erp: erp.target } })
+    const handled: string[] = []
+    const one = await bench.worker({
+      handler: async ({ id }, { targets }) => {
+        handled.push(id)
+        if (id === 'ours') await targets.erp?.update('Orders', { ID: '1' }, {}, { version })
+      },
+    })
+    return { ...bench, one, handled, erp }
+  }
+
+  for (const returned of [at(4, '.5'), at(4, '.5000000')]) {
+    it(`knows its own write when it comes back as ${returned}`, async () => {
+      const { send, one, handled, dispatch } = await writer(at(4, '.5'))
+      await send({ id: 'ours', type: 'shop.order' })
+      await one.tick()
+      const echo = await send(order(returned, { id: 'echo' }))
+      await one.tick()
+      expect(handled).to.deep.equal(['ours'])
+      expect(dispatch(echo)).to.include({ status: 'skipped', reason: 'echo' })
+    })
+  }
+
+  it("takes anybody else's write for what it is", async () => {
+    const { send, one, handled } = await writer(at(4))
+    await send({ id: 'ours', type: 'shop.order' })
+    await one.tick()
+    await send(order(at(5), { id: 'theirs' }))
+    await one.tick()
+    expect(handled).to.deep.equal(['ours', 'theirs'])
+  })
+
+  it('remembers its write also where the handler failed after it', async () => {
+    const erp = fakeTarget()
+    const { worker, send, dispatch } = workshop({ targets: { erp: erp.target } })
+    const one = await worker({
+      handler: async ({ id }, { targets }) => {
+        if (id !== 'ours') return
+        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(4) })
+        throw new Error('after the write')
+      },
+    })
+    await send({ id: 'ours', type: 'shop.order' })
+    await one.tick()
+    const echo = await send(order(at(4), { id: 'echo' }))
+    await one.tick()
+    expect(dispatch(echo)).to.include({ status: 'skipped', reason: 'echo' })
+  })
+})
+
+describe('worker: replay', () => {
+  it('runs a done event again, as often as it is asked to (peer defect 1)', async () => {
+    const { arrive, inbox, one, handled, dispatch } = await shop()
+    const event = await arrive(order(at(2), { id: 'v2' }))
+    for (const run of [2, 3]) {
+      await inbox.admin.replay(event, undefined, 'ann')
+      await one.tick()
+      expect(dispatch(event, 'book', run)).to.include({ status: 'done', attempts: 1 })
+    }
+    expect(handled).to.deep.equal(['v2', 'v2', 'v2'])
+  })
+
+  it('refuses only a replay that is older than what is in effect', async () => {
+    const { arrive, inbox, one, handled, dispatch } = await shop()
+    const old = await arrive(order(at(1), { id: 'v1' }))
+    await arrive(order(at(2), { id: 'v2' }))
+    await inbox.admin.replay(old, undefined, 'ann')
+    await one.tick()
+    expect(handled).to.deep.equal(['v1', 'v2'])
+    expect(dispatch(old, 'book', 2)).to.include({ status: 'skipped', reason: 'absorbed' })
+  })
+
+  it('runs an old fact again: facts have no version', async () => {
+    const { arrive, inbox, one, handled } = await shop()
+    const paid = await arrive({ id: 'paid', lane: 'Order/1', nature: 'fact' })
+    await arrive(order(at(2), { id: 'v2' }))
+    await inbox.admin.replay(paid, undefined, 'ann')
+    await one.tick()
+    expect(handled).to.deep.equal(['paid', 'v2', 'paid'])
+  })
+
+  it('does not make a new version that waits in the lane needless', async () => {
+    const { arrive, send, inbox, one, handled, dispatch } = await shop()
+    const old = await arrive(order(at(1), { id: 'v1' }))
+    const fresh = await send(order(at(2), { id: 'v2' }))
+    await inbox.admin.replay(old, undefined, 'ann')
+    await one.tick()
+    expect(handled).to.deep.equal(['v1', 'v2'])
+    expect(dispatch(fresh).status).to.equal('done')
+    expect(dispatch(old, 'book', 2)).to.include({ status: 'skipped', reason: 'absorbed' })
+  })
+
+  it('writes under another request id, and looks first', async () => {
+    const erp = fakeTarget()
+    const { worker, send, inbox } = workshop({ targets: { erp: erp.target } })
+    const one = await worker({
+      handler: async (_event, { targets }) => targets.erp?.create('Orders', {}, { reference: 'r' }),
+    })
+    const event = await send()
+    await one.tick()
+    await inbox.admin.replay(event, 'book', 'ann')
+    await one.tick()
+    expect(erp.writes.map(({ run, firstTry }) => [run, firstTry])).to.deep.equal([
+      [1, true],
+      [2, false],
+    ])
+    expect(erp.writes[0]?.requestId).to.not.equal(erp.writes[1]?.requestId)
+  })
+})

@@ -21,6 +21,10 @@ export const LIMITS = {
 
 export const OBJECT_LIMITS = { type: 100, key: 255, version: 100 } as const
 
+const REQUIRED = ['id', 'source', 'type'] as const
+const TEXTS = Object.entries(LIMITS)
+const OBJECT_PARTS = ['type', 'key', 'version'] as const
+
 const RFC3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/
 /** Anything a database may refuse or two databases may store differently. CloudEvents 1.0 §type system forbids both. */
 const CONTROL = /\p{Cc}/u
@@ -29,16 +33,16 @@ type Bad = { readonly ok: false; readonly reason: BadReason; readonly detail: st
 
 /** Bounds and checks every string of a draft. The detail names the attribute, never its value. */
 export function checkDraft(draft: EventDraft): { readonly ok: true } | Bad {
-  const attributes: Readonly<Record<string, unknown>> = { ...draft.attributes }
-  for (const name of ['id', 'source', 'type']) {
+  const attributes = draft.attributes as Readonly<Record<string, unknown>>
+  for (const name of REQUIRED) {
     if (attributes[name] === undefined || attributes[name] === '') return bad('attribute-missing', name)
   }
-  for (const [name, limit] of Object.entries(LIMITS)) {
+  for (const [name, limit] of TEXTS) {
     const problem = checkText(attributes[name], name, limit)
     if (problem) return problem
   }
-  for (const [name, limit] of Object.entries(OBJECT_LIMITS)) {
-    const problem = checkText(draft.object?.[name as keyof typeof OBJECT_LIMITS], `object.${name}`, limit)
+  for (const name of OBJECT_PARTS) {
+    const problem = draft.object && checkText(draft.object[name], `object.${name}`, OBJECT_LIMITS[name])
     if (problem) return problem
   }
   for (const name of ['type', 'key'] as const) {

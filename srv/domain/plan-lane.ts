@@ -9,6 +9,8 @@ export interface LaneEntry {
   readonly version?: string
   /** An operator asked for this run: it is neither skipped nor a reason to skip. */
   readonly replay?: boolean
+  /** An earlier try may still take effect: it is seen to its end before anything later is written. */
+  readonly underway?: boolean
 }
 
 /** Which of a lane's claimed entries run, in order, and which a later one made needless. */
@@ -30,7 +32,8 @@ export function planLane(
 
 /** What comes later but is known to be older (push and poll overtake each other) must not push out the newer one. */
 function supersedes(later: LaneEntry, entry: LaneEntry): boolean {
-  if (later.replay || entry.replay || later.nature !== 'state' || entry.nature !== 'state') return false
+  if (later.replay || entry.replay || entry.underway || later.nature !== 'state' || entry.nature !== 'state')
+    return false
   if (entry.object === undefined || later.object !== entry.object) return false
   if (later.version === undefined || entry.version === undefined) return true
   return (compareVersions(later.version, entry.version) ?? 1) >= 0

@@ -36,10 +36,16 @@ export async function runLane(
       pending.push({ dispatch: dispatch.id, to: 'skipped', reason: 'superseded' })
       continue
     }
+    if (pending.length > 0) {
+      // A lost try is recorded for the head of its lane: what is skipped must be gone from there before anything is sent.
+      await settle(parts, lane, lease, pending.splice(0), false)
+      if (!lease.holds()) break
+    }
     const settlement = await runDispatch(parts, subscription, dispatch, lane.recovered && index === 0, lease)
     pending.push(settlement)
     const over = settlement.to === 'waiting' || settlement.block === true || index === dispatches.length - 1
-    if (!(await settle(parts, lane, lease, pending.splice(0), over)) || over) return
+    await settle(parts, lane, lease, pending.splice(0), over)
+    if (over) return
   }
   await settle(parts, lane, lease, pending, true)
 }
@@ -78,8 +84,7 @@ async function runDispatch(
 
 /**
  * Offers the result until the store takes it, the lease is lost or its time is over: a store that is gone for a moment
- * must not make us do the work again.
- * @returns whether the fence held
+ * must not make us do the work again. Where the fence does not hold, the lease is lost and nothing more is run.
  */
 async function settle(
   { work, clock, log }: LaneParts,
@@ -87,13 +92,12 @@ async function settle(
   lease: HeldLease,
   settled: readonly DispatchSettlement[],
   release: boolean,
-): Promise<boolean> {
-  for (;;) {
-    if (lease.lost) return false
+): Promise<void> {
+  while (!lease.lost) {
     try {
       const [held] = await work.settle([{ lane: lane.lane, owner: lane.owner, settled, release }])
       if (!held) lease.lose()
-      return held === true
+      return
     } catch (thrown) {
       if (!lease.holds()) throw thrown
       log.warn('a result could not be settled and is offered again', {
@@ -124,9 +128,10 @@ function logEnd(
   else log.warn('a dispatch needs an operator', fields)
 }
 
-const toEntry = ({ event, run }: ClaimedDispatch): LaneEntry => ({
+const toEntry = ({ event, run, lastSentAt }: ClaimedDispatch): LaneEntry => ({
   nature: event.nature,
   replay: run > 1,
+  underway: lastSentAt !== undefined,
   ...(event.object ? { object: objectName(event.object) } : {}),
   ...(event.object?.version === undefined ? {} : { version: event.object.version }),
 })

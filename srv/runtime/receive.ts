@@ -98,7 +98,8 @@ export function createReceiver(parts: ReceiverParts) {
     verified: Verified,
     oversized: boolean,
   ): NewDelivery {
-    const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified)
+    const bodyHash = sha256(delivery.body)
+    const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified, bodyHash)
     if (failed) {
       const fields = { source: name, kind: source.kind, ...faultFields(failed.thrown) }
       log.error('a source failed to normalize a verified delivery', fields)
@@ -113,7 +114,7 @@ export function createReceiver(parts: ReceiverParts) {
       url: delivery.path.slice(0, MAX_URL_LENGTH),
       headers: safeHeaders(delivery.headers),
       body: delivery.body,
-      bodyHash: sha256(delivery.body),
+      bodyHash,
       authlevel: verified.authlevel,
       items,
       ...(verified.secretId ? { secretId: verified.secretId } : {}),

@@ -17,11 +17,14 @@ const KEPT_PREFIXES = ['ce-', 'x-github-', 'x-shopify-', 'shopify-', 'sap_', 'sa
 const NEVER = /(signature|hmac|token|secret|authorization|cookie|password|key)/
 const MAX_VALUE_LENGTH = 1_024
 
+const isSafe = (name: string): boolean =>
+  (KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix))) && !NEVER.test(name)
+
 /** JSON of the headers an operator may see. */
 export function safeHeaders(headers: Headers): string {
   const kept: Record<string, string> = {}
   for (const name in headers) {
-    if (NEVER.test(name) || !(KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix)))) continue
+    if (!isSafe(name)) continue
     kept[name] = (headers[name] ?? []).join(', ').slice(0, MAX_VALUE_LENGTH)
   }
   return JSON.stringify(kept)

@@ -55,19 +55,35 @@ describe('planLane', () => {
     expect(planLane([replay, state('A', '2')], undefined)).to.deep.equal(['run', 'run'])
   })
 
+  it('never skips what an earlier try may have sent: its late effect would come after the newer one', () => {
+    const sent = { ...state('A'), underway: true }
+    expect(planLane([sent, state('A'), state('A')], undefined)).to.deep.equal(['run', 'superseded', 'run'])
+    expect(planLane([state('A'), sent], undefined)).to.deep.equal(['superseded', 'run'])
+  })
+
+  it('sees an earlier try to its end before anything later is written', () => {
+    const underway = { ...state('A', '1'), underway: true }
+    expect(planLane([underway, state('A', '2')], undefined)).to.deep.equal(['run', 'run'])
+    expect(planLane([state('A', '1'), { ...state('A', '2'), underway: true }], undefined)).to.deep.equal([
+      'superseded',
+      'run',
+    ])
+  })
+
   it('skips nothing without something to run instead: same object, later, not known to be older', () => {
     const entry = fc.record({
       nature: fc.constantFrom('fact' as const, 'state' as const),
       object: fc.constantFrom('A', 'B'),
       version: fc.constantFrom('1', '2', '3', 'tag'),
       replay: fc.boolean(),
+      underway: fc.boolean(),
     })
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 12 }), (entries) => {
         const plan = planLane(entries, 'latest')
         return entries.every((skipped, index) => {
           if (plan[index] === 'run') return true
-          if (skipped.nature === 'fact' || skipped.replay) return false
+          if (skipped.nature === 'fact' || skipped.replay || skipped.underway) return false
           return entries.some(
             (later, at) =>
               at > index &&

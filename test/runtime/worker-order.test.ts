@@ -118,7 +118,8 @@ describe('worker: order', () => {
     expect(new Set([...inbox.state.dispatches.values()].map(({ lane }) => lane.id)).size).to.equal(3)
   })
 
-  it('does not settle a skipped state before what it was skipped for has run', async () => {
+  // A lost try is recorded for the head of the lane: see 'a write that commits after its sender died' in test/crash.
+  it('settles a skipped state before what it was skipped for runs', async () => {
     const { worker, send, dispatch } = workshop()
     const seen: string[] = []
     const events: string[] = []
@@ -126,7 +127,6 @@ describe('worker: order', () => {
     const state = { lane: 'A', nature: 'state', object: { type: 'Order', key: 'A' } } as const
     events.push(await send(state), await send(state))
     await one.tick()
-    expect(seen).to.deep.equal(['waiting'])
-    expect(dispatch(required(events[0])).status).to.equal('skipped')
+    expect(seen).to.deep.equal(['skipped'])
   })
 })

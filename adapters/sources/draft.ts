@@ -27,7 +27,7 @@ export function toItem(found: Findings): Item {
 /** Same members without the undefined ones, because "absent" and "undefined" are stored differently. */
 function withoutUndefined<T extends object>(all: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   const kept: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(all)) if (value !== undefined) kept[name] = value
+  for (const name in all) if (all[name] !== undefined) kept[name] = all[name]
   return kept as { [K in keyof T]: Exclude<T[K], undefined> }
 }
 

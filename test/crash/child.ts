@@ -46,7 +46,7 @@ const gateway = createGateway({
   subscriptions: options.subscriptions
     .map((name) => subscriptionOf(name, options.name))
     .map((one) => ({ ...one, handler: watchedHandler(one.handler), timeoutMs: options.leaseMs - 100 })),
-  polls: options.headquarters ? [headquartersPoll] : [],
+  polls: options.headquarters ? [headquartersPoll(options)] : [],
   worker: { leaseMs: options.leaseMs, idleMs: 100 },
 })
 
@@ -55,7 +55,7 @@ const server = createServer((request, response) => {
   gateway.express()(request, response)
 })
 
-process.once('SIGTERM', async () => {
+process.on('SIGTERM', async () => {
   const drained = gateway.drain({ timeoutMs: 5_000 })
   reach('draining')
   await drained

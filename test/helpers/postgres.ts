@@ -17,8 +17,8 @@ export interface TestDatabase {
   readonly credentials: Credentials
   /** Plain SQL for what a test plants or looks at itself. */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>
-  /** Does something while nobody can read or write a table. */
-  locking<T>(table: string, work: () => Promise<T>): Promise<T>
+  /** Does something within a transaction of the test's own, that is rolled back in the end. */
+  inTransaction<T>(work: (sql: (text: string) => Promise<unknown>) => Promise<T>): Promise<T>
   /** Removes every row, as if deployed a moment ago. */
   empty(): Promise<void>
   drop(): Promise<void>
@@ -66,12 +66,12 @@ export async function testDatabase(
   return {
     credentials,
     sql: (text, values) => execute(service, text, values),
-    async locking(table, work) {
+    async inTransaction(work) {
       const tx = service.tx({})
       await tx.begin(true)
       try {
-        await tx.dbc.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`)
-        return await work()
+        await tx.dbc.query('BEGIN')
+        return await work((text) => tx.dbc.query(text))
       } finally {
         await tx.dbc.query('ROLLBACK')
         await tx.release()

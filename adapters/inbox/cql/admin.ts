@@ -48,11 +48,11 @@ export function cqlAdmin(database: CqlDatabase): Admin {
 async function replay(tx: Tx, event: string, only: string | undefined): Promise<AdminResult> {
   const registry = await readRegistry(tx)
   // Locked, so that neither another replay takes the same run nor retention the event.
+  await tx.row(SELECT.from('sluice.Events').columns('event').where({ event }).forUpdate())
   const row = await tx.row<EventRow>(
     SELECT.from('sluice.Events')
       .columns(...EVENT_COLUMNS)
-      .where({ event })
-      .forUpdate(),
+      .where({ event }),
   )
   if (!row) return NOT_FOUND
   const runs = await tx.rows<{ subscription: string; run: number }>(

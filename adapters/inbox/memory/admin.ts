@@ -132,6 +132,7 @@ function end(dispatch: MemoryDispatch, status: DispatchStatus, reason: string): 
 }
 
 function close(lane: MemoryLane): void {
+  lane.blocked = false
   lane.owner = undefined
   lane.availableAt = undefined
 }

@@ -10,7 +10,7 @@ import { recognize } from './identities.ts'
 import { appending, laneRows } from './lanes.ts'
 import { READS_REGISTRY, type RegistryCache } from './registry.ts'
 import type { Database, Session } from './session.ts'
-import { insertRows, record, rows, statement } from './sql.ts'
+import { bytesIn, insertRows, packed, record, statement, textIn } from './sql.ts'
 
 /** One commit's share: beyond it, the first caller would wait longer for the others than for the disk. */
 const GROUP = { items: 256, bytes: 8_000_000 }
@@ -71,40 +71,50 @@ async function storeTogether(
   const { holders, registryVersion } = await recognize(session, batch, moment())
   const { decided, accepted } = decide(batch, holders)
   const { lanes, unrouted } = planFanOut(await registry(session, registryVersion), accepted)
-  await session.run(WRITE, [
-    JSON.stringify(decided.map(deliveryRow)),
-    JSON.stringify(decided.filter(({ keepsBytes }) => keepsBytes).map(payloadRow)),
-    JSON.stringify(accepted.map(({ delivery, event }) => eventRow(delivery, event, unrouted.has(event.key)))),
-    ...laneRows(lanes),
-    moment(),
-  ])
+  const long = packed()
+  const deliveries = decided.map((one) => deliveryRow(one, long))
+  const payloads = decided.filter(({ keepsBytes }) => keepsBytes).map((one) => payloadRow(one, long))
+  const events = accepted.map((one) => eventRow(one, unrouted, long))
+  const records = [deliveries, payloads, events].map((list) => JSON.stringify(list))
+  await session.run(WRITE, [...records, ...laneRows(lanes), moment(), long.bytes()])
   return decided.map(({ delivery, outcome, items }) => ({ delivery: delivery.key, outcome, items }))
 }
 
-const deliveryRow = ({ delivery, ...summary }: Decided) =>
-  record(DELIVERY_COLUMNS, deliveryValues(delivery, iso(delivery.receivedAt), summary))
+type Packed = ReturnType<typeof packed>
 
-const payloadRow = ({ delivery: { key, body } }: Decided) => ({
-  delivery: key,
-  bytes: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64'),
+const deliveryRow = ({ delivery, ...summary }: Decided, long: Packed) => ({
+  ...record(DELIVERY_COLUMNS, deliveryValues(delivery, iso(delivery.receivedAt), summary)),
+  headers: long.put(delivery.headers),
 })
 
-const eventRow = (delivery: NewDelivery, event: NewEvent, unrouted: boolean) => ({
-  ...record(EVENT_COLUMNS, eventValues(delivery, iso(delivery.receivedAt), event)),
-  unrouted,
-})
+const payloadRow = ({ delivery: { key, body } }: Decided, long: Packed) => ({ delivery: key, bytes: long.put(body) })
+
+function eventRow(
+  { delivery, event }: { delivery: NewDelivery; event: NewEvent },
+  unrouted: ReadonlySet<string>,
+  long: Packed,
+) {
+  const { data, dataBase64, ...rest } = event
+  return {
+    ...record(EVENT_COLUMNS, eventValues(delivery, iso(delivery.receivedAt), rest)),
+    unrouted: unrouted.has(event.key),
+    ...(data === undefined ? {} : { data: long.put(data) }),
+    ...(dataBase64 === undefined ? {} : { dataBase64: long.put(dataBase64) }),
+  }
+}
+
+const MOMENT = { type: 'timestamp' }
+const DELIVERY_PLAN = { receivedAt: MOMENT, bodyBytes: { type: 'integer' }, headers: textIn('$7') }
+const EVENT_PLAN = { receivedAt: MOMENT, unrouted: { type: 'boolean' }, data: textIn('$7'), dataBase64: textIn('$7') }
 
 /** The whole batch in one round trip. */
 const WRITE = statement(
   'intake_write',
   `WITH stored AS (
-     ${insertRows('sluice_deliveries', DELIVERY_COLUMNS, '$1', { receivedAt: 'timestamp', bodyBytes: 'integer' })}
-     ON CONFLICT DO NOTHING),
+     ${insertRows('sluice_deliveries', DELIVERY_COLUMNS, '$1', DELIVERY_PLAN)} ON CONFLICT DO NOTHING),
    kept AS (
-     INSERT INTO sluice_payloads (delivery, bytes)
-     SELECT r.delivery, decode(r.bytes, 'base64') FROM ${rows('$2', { delivery: 'text', bytes: 'text' })}
-     ON CONFLICT DO NOTHING),
+     ${insertRows('sluice_payloads', ['delivery', 'bytes'], '$2', { bytes: bytesIn('$7') })} ON CONFLICT DO NOTHING),
    happened AS (
-     ${insertRows('sluice_events', [...EVENT_COLUMNS, 'unrouted'], '$3', { receivedAt: 'timestamp', unrouted: 'boolean' })}),
+     ${insertRows('sluice_events', [...EVENT_COLUMNS, 'unrouted'], '$3', EVENT_PLAN)}),
    ${appending('$4', '$5', '$6')}`,
 )

@@ -13,8 +13,10 @@ export interface PostgresOptions {
 
 /** CAP waits one second for a connection, and 20 of 30 parallel transactions were refused with it. */
 const POOL = { min: 0, max: 10, testOnBorrow: true, acquireTimeoutMillis: 10_000, destroyTimeoutMillis: 1_000 }
-/** A server that vanished without a word must become an error: its senders wait for an answer meanwhile. */
-const CLIENT = { connectionTimeoutMillis: 5_000, query_timeout: 30_000, keepAlive: true, application_name: 'sluice' }
+const CLIENT = { connectionTimeoutMillis: 5_000, keepAlive: true, application_name: 'sluice' }
+
+/** Far beyond a stall of the event loop between two statements; less than a sender's patience. */
+const MAX_IDLE_IN_TRANSACTION_MS = 10_000
 
 const INT8 = 20
 const TIMESTAMP = 1114
@@ -32,6 +34,10 @@ export async function prepare(connection: PostgresConnection, service: PostgresS
   connection.setTypeParser(INT8, Number)
   // Stored in UTC without a zone; the driver would read it as local time.
   connection.setTypeParser(TIMESTAMP, (text) => new Date(`${text.replace(' ', 'T')}Z`))
+  // A plan kept from when a table was small reads all of it when it is large; planning costs less than a millisecond.
+  await connection.query('SET plan_cache_mode = force_custom_plan')
+  // A process that stops in a transaction (a paused VM, a lost network) holds its lanes' locks until the server acts.
+  await connection.query(`SET idle_in_transaction_session_timeout = ${MAX_IDLE_IN_TRANSACTION_MS}`)
   const schema = service.options.credentials?.schema
   if (typeof schema === 'string') await connection.query(`SET search_path TO "${schema.replaceAll('"', '""')}"`)
 }

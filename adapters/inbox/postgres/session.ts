@@ -11,7 +11,7 @@ export interface Statement {
 
 export interface Session {
   run<Row = Record<string, unknown>>(statement: Statement, values: readonly unknown[]): Promise<Row[]>
-  /** Unprepared text without parameters. */
+  /** Text without parameters, unprepared and for as long as it takes: an index over many rows. */
   exec(text: string): Promise<void>
 }
 
@@ -29,6 +29,9 @@ export interface Database {
 
 /** A deadlock among n transactions costs at most n - 1 of them; sorted locks make even one rare. */
 const MAX_TRIES = 6
+
+/** A server that vanished without a word must become an error: senders wait for an answer meanwhile. */
+const query_timeout = 30_000
 
 export function postgresDatabase(service: PostgresService): Database {
   const active = new Set<Promise<unknown>>()
@@ -90,18 +93,19 @@ async function inTransaction<T>(
   try {
     await begin(connection, opening)
     const result = await work(sessionOn(connection))
-    const { command } = await connection.query('COMMIT')
+    const { command } = await connection.query({ text: 'COMMIT', query_timeout })
     if (command !== 'COMMIT') throw new SluiceError('store-unavailable', `Postgres answered COMMIT with ${command}.`)
     return result
   } catch (error) {
-    if (error instanceof SluiceError || leavesConnectionUsable(error)) await connection.query('ROLLBACK')
+    if (error instanceof SluiceError || leavesConnectionUsable(error))
+      await connection.query({ text: 'ROLLBACK', query_timeout })
     throw error
   }
 }
 
 async function begin(connection: PostgresConnection, opening: string): Promise<void> {
   try {
-    await connection.query(`BEGIN; ${opening}`)
+    await connection.query({ text: `BEGIN; ${opening}`, query_timeout })
   } catch (error) {
     throw leavesConnectionUsable(error) ? error : new StaleConnection('BEGIN failed', { cause: error })
   }
@@ -109,7 +113,7 @@ async function begin(connection: PostgresConnection, opening: string): Promise<v
 
 const sessionOn = (connection: PostgresConnection): Session => ({
   run: async <Row>({ name, text }: Statement, values: readonly unknown[]) =>
-    (await connection.query<Row>({ name, text, values })).rows,
+    (await connection.query<Row>({ name, text, values, query_timeout })).rows,
   exec: async (text) => {
     await connection.query(text)
   },

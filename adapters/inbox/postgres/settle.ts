@@ -4,12 +4,15 @@ import { clean, iso } from '../rows.ts'
 import type { Database } from './session.ts'
 import { now, rows, statement } from './sql.ts'
 
-/** The lane's rows in one order everywhere, and only those whose fence still holds. */
+/**
+ * The lanes in one order everywhere, and only those whose fence still holds. LATERAL, so that the planner expects a row
+ * for each and joins what follows by hash: expecting one, it compares every lane with every other.
+ */
 const HELD = `held AS (
-     SELECT lane.id, lane.owner, lane.head, lane.tail, r.back
-     FROM sluice_lanes lane JOIN ${rows('$1', { lane: 'text', owner: 'text', back: 'boolean' })} ON r.lane = lane.id
-     WHERE lane.owner = r.owner
-     ORDER BY lane.id COLLATE "C" FOR UPDATE OF lane)`
+     SELECT lane.*, r.back
+     FROM (SELECT * FROM ${rows('$1', { lane: 'text', owner: 'text', back: 'boolean' })} ORDER BY r.lane COLLATE "C") r
+     CROSS JOIN LATERAL (
+       SELECT id, owner, head, tail FROM sluice_lanes lane WHERE id = r.lane AND lane.owner = r.owner FOR UPDATE) lane)`
 
 /**
  * All lanes of a call in one statement: what hangs on a lane whose lease is lost joins with nothing. The lane's next
@@ -43,8 +46,10 @@ const SETTLE = statement(
        availableat = CASE WHEN one."to" = 'waiting'
          THEN ${now('$4')} + coalesce(one."delayMs", 0) * interval '1 millisecond' END,
        finishedat = CASE WHEN one."to" <> 'waiting' THEN ${now('$4')} END
-     FROM one JOIN held ON held.id = one.lane
-     WHERE dispatch.id = one.dispatch AND dispatch.lane = one.lane AND dispatch.status = 'waiting'
+     FROM one JOIN held ON held.id = one.lane CROSS JOIN LATERAL (
+       SELECT id FROM sluice_dispatches open
+       WHERE open.id = one.dispatch AND open.lane = one.lane AND open.status = 'waiting' OFFSET 0) open
+     WHERE dispatch.id = open.id
      RETURNING dispatch.id, dispatch.lane, dispatch.pos, dispatch.status, dispatch.attempts, held.owner, one.block,
        one."delayMs", one.at, one."durationMs", one.outcome, one.code, one."httpStatus", one.message),
    tried AS (

@@ -17,16 +17,48 @@ export const rows = (parameter: string, columns: Readonly<Record<string, string>
     .map(([column, type]) => `"${column}" ${type}`)
     .join(', ')})`
 
-/** `INSERT … SELECT` of JSON rows whose keys are spelled as in the model. */
+export interface Column {
+  readonly type: string
+  /** The stored value, from the name of what came. */
+  readonly value?: (given: string) => string
+}
+
+/** `INSERT … SELECT` of JSON rows whose keys are spelled as in the model; columns without a plan are text. */
 export function insertRows(
   table: string,
   columns: readonly string[],
   parameter: string,
-  types: Readonly<Record<string, string>> = {},
+  plans: Readonly<Record<string, Column>>,
 ): string {
-  const typed = Object.fromEntries(columns.map((column) => [column, types[column] ?? 'text']))
-  return `INSERT INTO ${table} (${columns.join(', ')})
-    SELECT ${columns.map((column) => `r."${column}"`).join(', ')} FROM ${rows(parameter, typed)}`
+  const types = Object.fromEntries(columns.map((column) => [column, plans[column]?.type ?? 'text']))
+  const values = columns.map((column) => plans[column]?.value?.(`r."${column}"`) ?? `r."${column}"`)
+  return `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${values.join(', ')} FROM ${rows(parameter, types)}`
+}
+
+/** A long value, as its place (`[from, size]`) in a parameter that holds all of them. See `packed`. */
+export const bytesIn = (parameter: string): Column => ({
+  type: 'integer[]',
+  value: (given) => `substring(${parameter}::bytea FROM ${given}[1] FOR ${given}[2])`,
+})
+export const textIn = (parameter: string): Column => ({
+  type: 'integer[]',
+  value: (given) => `convert_from(${bytesIn(parameter).value?.(given)}, 'UTF8')`,
+})
+
+/** Long values side by side, in one binary parameter: within the JSON they would be escaped, and parsed letter by letter. */
+export function packed() {
+  const parts: Uint8Array[] = []
+  let end = 0
+  return {
+    /** @returns its place, counted from 1 */
+    put(value: string | Uint8Array): [number, number] {
+      const bytes = typeof value === 'string' ? Buffer.from(value) : value
+      parts.push(bytes)
+      end += bytes.length
+      return [end - bytes.length + 1, bytes.length]
+    },
+    bytes: (): Buffer => Buffer.concat(parts),
+  }
 }
 
 /** Column values as the object that `rows` reads; what is missing is NULL. */

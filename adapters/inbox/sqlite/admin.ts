@@ -4,9 +4,9 @@ import { type DispatchStatus, operatorMay } from '#domain/status'
 import type { RegisteredSubscription } from '#domain/subscription'
 import { laneId } from '../hash.ts'
 import { clean, EVENT_COLUMNS, type EventRow, storedEvent } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { appendToLane, freeLane, type LaneRow, laneById, recordLost, takePositions } from './lanes.ts'
 import { createRetention } from './retention.ts'
+import type { Tx } from './session.ts'
 import type { Writer } from './writer.ts'
 
 const NOT_FOUND: AdminResult = { ok: false, reason: 'not-found' }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { ClaimedDispatch, ClaimedLane, ClaimRequest } from '#domain/ports'
 import { EVENT_COLUMNS, type EventRow, storedEvent } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { freeLane, type LaneRow, recordLost } from './lanes.ts'
+import type { Tx } from './session.ts'
 
 type DueLane = LaneRow & { readonly availableAt: string }
 

@@ -1,10 +1,7 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '#domain/errors'
-import { type Registry, type SubscriptionRow, toRegistry } from '../registry.ts'
-import { iso } from '../rows.ts'
 import { isBusy, isStoreFault, isUnavailable, unavailable } from './errors.ts'
-
-export type Value = string | number | null | Uint8Array
+import { Session, type Tx } from './session.ts'
 
 /** What this adapter needs of CAP's SQLite service: its one connection, its pool, its BEGIN and COMMIT. */
 export interface CapDatabase {
@@ -19,22 +16,6 @@ export interface CapTransaction {
   rollback(): Promise<unknown>
 }
 
-/** A transaction that holds the write lock. Everything in it is synchronous: the lock is never held over other work. */
-export interface Tx {
-  /** The moment of this transaction, as stored. */
-  readonly now: string
-  run(sql: string, ...values: readonly Value[]): number
-  get<Row>(sql: string, ...values: readonly Value[]): Row | undefined
-  all<Row>(sql: string, ...values: readonly Value[]): Row[]
-  iterate<Row>(sql: string, ...values: readonly Value[]): Iterable<Row>
-  registry(): Registry
-  /** Call after every change of `Subscriptions`. */
-  forgetRegistry(): void
-  /** Runs once this transaction is on disk, and not where it is rolled back. */
-  afterCommit(run: () => void): void
-  later(ms: number): string
-}
-
 export interface Connection {
   transaction<T>(body: (tx: Tx) => T): Promise<T>
   close(): Promise<void>
@@ -43,9 +24,6 @@ export interface Connection {
 /** How long another process may hold the write lock before senders are told to come again. */
 const BUSY_LIMIT_MS = 5_000
 const BUSY_PAUSE_MS = 4
-
-/** https://www.sqlite.org/pragma.html#pragma_synchronous */
-const FULL = 2
 
 export function connect(db: CapDatabase, now: () => Date): Connection {
   const sessions = new WeakMap<DatabaseSync, Session>()
@@ -114,65 +92,3 @@ async function rollback(cap: CapTransaction): Promise<void> {
     if (dbc instanceof DatabaseSync && dbc.isTransaction) throw thrown
   }
 }
-
-/** One connection with its prepared statements: CAP's own wrapper prepares anew on every run. */
-class Session {
-  readonly #dbc: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
-  #registry: Registry | undefined
-  #dataVersion: number | undefined
-
-  constructor(dbc: DatabaseSync) {
-    this.#dbc = dbc
-    // A busy wait would stop the whole process: the caller waits instead, with its timers running.
-    dbc.exec('PRAGMA busy_timeout = 0' + (process.env.PRAGMAS ?? ''))
-    if (Number(this.#statement('PRAGMA synchronous').get()?.synchronous) < FULL) {
-      throw new SluiceError('store-driver', 'The service sluice-db does not wait for the disk.', {
-        remedy: 'Leave `synchronous` at FULL: with less, a power cut loses what was acknowledged.',
-      })
-    }
-  }
-
-  enter(now: Date, committed: (() => void)[]): Tx {
-    // A write that changes nothing takes the lock at once: a read first could not become a write later (SQLITE_BUSY).
-    this.#statement('DELETE FROM sluice_Meta WHERE 0').run()
-    this.#noticeOthers()
-    return {
-      now: iso(now),
-      run: (sql, ...values) => Number(this.#statement(sql).run(...values).changes),
-      get: <Row>(sql: string, ...values: readonly Value[]) => this.#statement(sql).get(...values) as Row | undefined,
-      all: <Row>(sql: string, ...values: readonly Value[]) => this.#statement(sql).all(...values) as Row[],
-      iterate: <Row>(sql: string, ...values: readonly Value[]) =>
-        this.#statement(sql).iterate(...values) as Iterable<unknown> as Iterable<Row>,
-      registry: () => {
-        this.#registry ??= toRegistry(this.#statement(SUBSCRIPTIONS).all() as unknown as SubscriptionRow[])
-        return this.#registry
-      },
-      forgetRegistry: () => this.forget(),
-      afterCommit: (run) => committed.push(run),
-      later: (ms) => iso(new Date(now.getTime() + ms)),
-    }
-  }
-
-  forget(): void {
-    this.#registry = undefined
-  }
-
-  /** `data_version` changes when another connection commits: only then may it have registered a subscription. */
-  #noticeOthers(): void {
-    const row = this.#statement('PRAGMA data_version').get() as { data_version: number }
-    if (row.data_version !== this.#dataVersion) this.forget()
-    this.#dataVersion = row.data_version
-  }
-
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (!statement) {
-      statement = DatabaseSync.prototype.prepare.call(this.#dbc, sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-}
-
-const SUBSCRIPTIONS = 'SELECT name, filter, "order", paused, removedAt FROM sluice_Subscriptions ORDER BY name'

@@ -11,7 +11,7 @@ export type Expansions = Readonly<Record<number, readonly string[]>>
 
 export const EXPANSIONS: Expansions = {}
 
-const PAGE_SIZE = Number(process.env.PAGE ?? 16_384)
+const PAGE_SIZE = 16_384
 
 /** CDS declares no secondary indexes. */
 const INDEXES = [
@@ -20,7 +20,6 @@ const INDEXES = [
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_dead ON sluice_Dispatches(lane) WHERE status = 'dead'`,
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_unsure ON sluice_Dispatches(lane) WHERE status = 'unsure'`,
   `CREATE INDEX IF NOT EXISTS sluice_Lanes_due ON sluice_Lanes(subscription, availableAt) WHERE availableAt IS NOT NULL`,
-  `CREATE INDEX IF NOT EXISTS sluice_Events_delivery ON sluice_Events(delivery)`,
   `CREATE INDEX IF NOT EXISTS sluice_Identities_expiry ON sluice_Identities(expiresAt) WHERE expiresAt IS NOT NULL`,
 ]
 

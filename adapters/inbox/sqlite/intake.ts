@@ -12,8 +12,8 @@ import {
   type Summary,
   summarize,
 } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { appendToLane } from './lanes.ts'
+import type { Tx } from './session.ts'
 
 /** Name under which a source's last push is kept in `SourceStates`. */
 export const LAST_PUSH = '$lastDeliveryAt'
@@ -50,9 +50,9 @@ export function deliveryStore(): StoreDeliveries {
     const winners: Winner[] = []
     const arrived = deliveries.map((delivery) => recognizeAll(tx, delivery, winners))
     const { lanes, unrouted } = planFanOut(tx.registry(), winners)
-    for (const { delivery, receivedAt, summary } of arrived) {
+    for (const { delivery, receivedAt, outcome, summary } of arrived) {
       tx.run(INSERT_DELIVERY, ...deliveryValues(delivery, receivedAt, summary))
-      if (summary.keepsBytes) tx.run(INSERT_PAYLOAD, delivery.key, delivery.body)
+      if (summary.keepsBytes) tx.run(INSERT_PAYLOAD, delivery.key, payloadOf(delivery, outcome))
       notePush(tx, delivery, receivedAt)
     }
     for (const { delivery, receivedAt, event } of winners) {
@@ -61,6 +61,16 @@ export function deliveryStore(): StoreDeliveries {
     for (const lane of lanes) appendToLane(tx, lane)
     return arrived.map(({ outcome }) => outcome)
   }
+}
+
+/**
+ * Most senders' bodies are the data of their only event, and nobody needs the same text twice on disk: instead of the
+ * bytes such a payload holds the event's key, as text. `readPayload` follows it.
+ */
+function payloadOf({ items: [item, more], body }: NewDelivery, { outcome }: Outcome): Uint8Array | string {
+  if (item?.kind !== 'event' || more !== undefined || outcome !== 'accepted') return body
+  const { key, data } = item.event
+  return data !== undefined && data.length <= body.length && Buffer.from(data).equals(body) ? key : body
 }
 
 function recognizeAll(tx: Tx, delivery: NewDelivery, winners: Winner[]): Arrived {

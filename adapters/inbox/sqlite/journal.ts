@@ -1,8 +1,8 @@
 import { NO_CHECKPOINT } from '#domain/plan-poll'
 import type { Journal } from '#domain/ports'
 import { harmless, iso } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { LAST_PUSH, type StoreDeliveries } from './intake.ts'
+import type { Tx } from './session.ts'
 import type { Writer } from './writer.ts'
 
 export function sqliteJournal(writer: Writer, storeDeliveries: StoreDeliveries): Journal {

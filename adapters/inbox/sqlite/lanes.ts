@@ -1,5 +1,5 @@
 import type { PlannedLane } from '../registry.ts'
-import type { Tx } from './connection.ts'
+import type { Tx } from './session.ts'
 
 export interface LaneRow {
   readonly ID: string

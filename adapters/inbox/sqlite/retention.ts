@@ -1,107 +1,144 @@
 import type { Admin } from '#domain/ports'
 import { iso } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { isStuck } from './lanes.ts'
+import type { Tx } from './session.ts'
 import type { Writer } from './writer.ts'
 
 /** Rows looked at in one transaction, so that it is short however many rows must stay. */
 const CHUNK = 500
 
+/**
+ * A walk over a table from its oldest key on. Keys are UUID v7, so key order is nearly time order: the walk passes what
+ * must stay and ends at the first chunk that is young throughout. It may take many steps.
+ */
 interface Walk {
-  /** Rows after a key, oldest first: key, whether it is old, whether it may go. */
-  readonly select: string
   readonly before: string
-  readonly limit: number
-  /** @returns how many lanes went with it. */
-  remove(tx: Tx, key: string): number
+  readonly from: string
 }
 
 interface Found {
   readonly key: string
   readonly old: 0 | 1
-  readonly removable: 0 | 1
 }
 
-/**
- * Keys are UUID v7, so key order is nearly time order: each walk goes from the oldest key on, passes what must stay and
- * ends at the first chunk that is young throughout.
- */
-export function createRetention(writer: Writer): Admin['retain'] {
-  /** Where each walk goes on: what has open work is not looked at again until the walk is over. */
-  const passed = new Map<string, string>()
+interface FoundEvent extends Found {
+  readonly delivery: string
+  readonly open: 0 | 1
+}
 
-  async function walk(plan: Walk): Promise<{ rows: number; lanes: number }> {
-    const total = { rows: 0, lanes: 0 }
-    for (;;) {
-      const from = passed.get(plan.select) ?? ''
-      const step = await writer.submit('call', 0, (tx) => removeChunk(tx, plan, from, plan.limit - total.rows))
-      total.rows += step.rows
-      total.lanes += step.lanes
-      if (step.over) passed.delete(plan.select)
-      else passed.set(plan.select, step.upTo)
-      if (step.over || total.rows >= plan.limit) return total
+interface Step {
+  readonly rows: number
+  readonly lanes: number
+  /** Undefined where the walk is over. */
+  readonly next: Walk | undefined
+  /** Deliveries of old events that must stay. */
+  readonly kept: readonly string[]
+}
+
+export function createRetention(writer: Writer): Admin['retain'] {
+  let events: Walk | undefined
+  let deliveries: Walk | undefined
+  /** No index leads from a delivery to its events: the walk over the events tells which deliveries they still need. */
+  const kept = new Set<string>()
+
+  /** Chunk by chunk until `limit` rows are removed or the walk is over. */
+  async function walk(start: Walk, limit: number, run: (tx: Tx, walk: Walk, limit: number) => Step) {
+    const sum = { rows: 0, lanes: 0 }
+    let next: Walk | undefined = start
+    while (next && sum.rows < limit) {
+      const from: Walk = next
+      const step = await writer.submit('call', 0, (tx) => run(tx, from, limit - sum.rows))
+      for (const delivery of step.kept) kept.add(delivery)
+      sum.rows += step.rows
+      sum.lanes += step.lanes
+      next = step.next
     }
+    return { ...sum, next }
+  }
+
+  /** A delivery's row goes last and counts as its payload, so that the caller comes again while there are any. */
+  async function sweep(limit: number): Promise<number> {
+    if (!deliveries) return 0
+    const { rows, next } = await walk(deliveries, limit, (tx, at, most) => removeDeliveries(tx, at, most, kept))
+    deliveries = next
+    return rows
+  }
+
+  async function removeOld(before: string, limit: number): Promise<{ rows: number; lanes: number }> {
+    if (!events) kept.clear()
+    const started: Walk = events ?? { before, from: '' }
+    const { next, ...sum } = await walk(started, limit, removeEvents)
+    events = next
+    if (!next) deliveries = { before: started.before, from: '' }
+    return sum
   }
 
   return async ({ payloadsBefore, eventsBefore, limit }) => {
-    const before = iso(eventsBefore)
-    const payloads = await walk({ select: PAYLOADS, before: iso(payloadsBefore), limit, remove: removePayload })
-    const events = await walk({ select: EVENTS, before, limit, remove: removeEvent })
-    // A delivery's row goes last and counts as its payload, so that the caller comes again while there are any.
-    const deliveries = await walk({ select: DELIVERIES, before, limit: limit - payloads.rows, remove: removeDelivery })
+    const { rows } = await walk({ before: iso(payloadsBefore), from: '' }, limit, removePayloads)
+    let payloads = rows + (await sweep(limit - rows))
+    const removed = deliveries ? { rows: 0, lanes: 0 } : await removeOld(iso(eventsBefore), limit)
+    payloads += await sweep(limit - payloads)
     await writer.submit('call', 0, (tx) => {
       tx.run(DELETE_EXPIRED_IDENTITIES, tx.now, limit)
-      tx.run(DELETE_REJECTIONS, before)
+      tx.run(DELETE_REJECTIONS, iso(eventsBefore))
     })
-    return { payloads: payloads.rows + deliveries.rows, events: events.rows, lanes: events.lanes }
+    return { payloads, events: removed.rows, lanes: removed.lanes }
   }
 }
 
-function removeChunk(tx: Tx, { select, before, remove }: Walk, from: string, limit: number) {
-  const chunk = tx.all<Found>(select, before, from, CHUNK)
-  const step = { rows: 0, lanes: 0, upTo: from, over: chunk.length < CHUNK || !chunk.some(({ old }) => old) }
-  for (const { key, old, removable } of chunk) {
-    if (step.rows >= limit) return { ...step, over: false }
-    step.upTo = key
-    if (!old || !removable) continue
-    step.lanes += remove(tx, key)
-    step.rows += 1
+function removePayloads(tx: Tx, at: Walk, limit: number): Step {
+  const chunk = tx.all<Found>(PAYLOADS, at.before, at.from, CHUNK)
+  const going = chunk.filter(({ old }) => old).slice(0, limit)
+  for (const { key } of going) tx.run(DELETE_PAYLOAD, key)
+  return { rows: going.length, lanes: 0, kept: [], next: after(at, chunk, going, limit) }
+}
+
+function removeEvents(tx: Tx, at: Walk, limit: number): Step {
+  const chunk = tx.all<FoundEvent>(EVENTS, at.before, at.from, CHUNK)
+  const going = chunk.filter(({ old, open }) => old && !open).slice(0, limit)
+  const kept = chunk.filter(({ old, open }) => old && open).map(({ delivery }) => delivery)
+  const lanes = going.reduce((sum, { key }) => sum + removeEvent(tx, key), 0)
+  return { rows: going.length, lanes, kept, next: after(at, chunk, going, limit) }
+}
+
+function removeDeliveries(tx: Tx, at: Walk, limit: number, kept: ReadonlySet<string>): Step {
+  const chunk = tx.all<Found>(DELIVERIES, at.before, at.from, CHUNK)
+  const going = chunk.filter(({ key, old }) => old && !kept.has(key)).slice(0, limit)
+  for (const { key } of going) {
+    tx.run(DELETE_PAYLOAD, key)
+    tx.run(DELETE_DELIVERY, key)
   }
-  return step
+  return { rows: going.length, lanes: 0, kept: [], next: after(at, chunk, going, limit) }
 }
 
-function removePayload(tx: Tx, key: string): number {
-  tx.run('DELETE FROM sluice_Payloads WHERE delivery = ?', key)
-  return 0
-}
-
-function removeDelivery(tx: Tx, key: string): number {
-  tx.run('DELETE FROM sluice_Payloads WHERE delivery = ?', key)
-  tx.run('DELETE FROM sluice_Deliveries WHERE ID = ?', key)
-  return 0
+/** Behind the last row removed where the limit cut the chunk, else behind the chunk; nowhere once all is young. */
+function after(at: Walk, chunk: readonly Found[], going: readonly Found[], limit: number): Walk | undefined {
+  const cut = going.length === limit
+  if (!cut && (chunk.length < CHUNK || !chunk.some(({ old }) => old))) return undefined
+  return { before: at.before, from: (cut ? going : chunk).at(-1)?.key ?? at.from }
 }
 
 /** An event goes with its dispatches and attempts, and with the lanes that nothing else is left of. */
 function removeEvent(tx: Tx, key: string): number {
   const range = [`${key}:`, `${key};`] as const
-  const lanes = tx.all<{ lane: string }>(
-    'SELECT DISTINCT lane FROM sluice_Dispatches WHERE ID > ? AND ID < ?',
-    ...range,
-  )
+  const lanes = tx.all<{ lane: string }>(LANES_OF, ...range)
   tx.run('DELETE FROM sluice_Attempts WHERE dispatch > ? AND dispatch < ?', ...range)
   tx.run('DELETE FROM sluice_Dispatches WHERE ID > ? AND ID < ?', ...range)
   tx.run('DELETE FROM sluice_Events WHERE event = ?', key)
   return lanes.reduce((sum, { lane }) => sum + (isStuck(tx, lane) ? 0 : tx.run(DELETE_EMPTY_LANE, lane)), 0)
 }
 
-const PAYLOADS = `SELECT p.delivery AS key, d.receivedAt < ? AS old, 1 AS removable
-  FROM sluice_Payloads p CROSS JOIN sluice_Deliveries d ON d.ID = p.delivery WHERE p.delivery > ? ORDER BY p.delivery LIMIT ?+0`
-const EVENTS = `SELECT e.event AS key, e.receivedAt < ? AS old, NOT EXISTS (
-    SELECT 1 FROM sluice_Dispatches WHERE ID > e.event || ':' AND ID < e.event || ';' AND status IN ('waiting', 'dead', 'unsure')) AS removable
+const PAYLOADS = `SELECT p.delivery AS key, d.receivedAt < ? AS old
+  FROM sluice_Payloads p CROSS JOIN sluice_Deliveries d ON d.ID = p.delivery
+  WHERE p.delivery > ? ORDER BY p.delivery LIMIT ?+0`
+const EVENTS = `SELECT e.event AS key, e.delivery, e.receivedAt < ? AS old, EXISTS (
+    SELECT 1 FROM sluice_Dispatches WHERE ID > e.event || ':' AND ID < e.event || ';'
+      AND status IN ('waiting', 'dead', 'unsure')) AS open
   FROM sluice_Events e WHERE e.event > ? ORDER BY e.event LIMIT ?+0`
-const DELIVERIES = `SELECT d.ID AS key, d.receivedAt < ? AS old,
-    NOT EXISTS (SELECT 1 FROM sluice_Events WHERE delivery = d.ID) AS removable
-  FROM sluice_Deliveries d WHERE d.ID > ? ORDER BY d.ID LIMIT ?+0`
+const DELIVERIES = `SELECT ID AS key, receivedAt < ? AS old FROM sluice_Deliveries WHERE ID > ? ORDER BY ID LIMIT ?+0`
+const LANES_OF = 'SELECT DISTINCT lane FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
+const DELETE_PAYLOAD = 'DELETE FROM sluice_Payloads WHERE delivery = ?'
+const DELETE_DELIVERY = 'DELETE FROM sluice_Deliveries WHERE ID = ?'
 const DELETE_EMPTY_LANE = `DELETE FROM sluice_Lanes WHERE ID = ? AND head = tail AND availableAt IS NULL AND owner IS NULL
   AND NOT blocked`
 const DELETE_EXPIRED_IDENTITIES = `DELETE FROM sluice_Identities WHERE hash IN (

@@ -1,8 +1,8 @@
 import type { AttemptRecord, DispatchSettlement, LaneSettlement } from '#domain/ports'
 import { effectHash } from '../hash.ts'
 import { clean, iso } from '../rows.ts'
-import type { Tx } from './connection.ts'
 import { freeLane, INSERT_ATTEMPT, type LaneRow, laneById, updateLane } from './lanes.ts'
+import type { Tx } from './session.ts'
 
 /** Writes a lane's results where the fence still holds; nothing otherwise. */
 export function settleLane(tx: Tx, { lane: id, owner, settled, release }: LaneSettlement): boolean {
@@ -20,7 +20,7 @@ export function settleLane(tx: Tx, { lane: id, owner, settled, release }: LaneSe
   if (stop && stop.delayMs === undefined) {
     updateLane(tx, id, { head: stop.at, availableAt: null, owner: null, blocked: 1 })
   } else if (stop || release) {
-    freeLane(tx, lane, head, tx.later(stop?.delayMs ?? 0), settled.at(-1)?.dispatch.slice(0, 36))
+    freeLane(tx, lane, head, tx.later(stop?.delayMs ?? 0), settled.at(-1)?.dispatch.split(':', 1)[0])
   } else if (head !== lane.head) {
     updateLane(tx, id, { head, availableAt: lane.availableAt, owner, blocked: 0 })
   }

@@ -2,8 +2,8 @@ import type { Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
 import { claimLanes } from './claim.ts'
-import type { Tx } from './connection.ts'
 import { freeLane, laneById } from './lanes.ts'
+import type { Tx } from './session.ts'
 import { settleLane } from './settle.ts'
 import type { Writer } from './writer.ts'
 
@@ -29,11 +29,7 @@ export function sqliteWork(writer: Writer): Work {
       call((tx) =>
         keys.map(({ scope, object }) => toVersion(tx.get<VersionRow>(SELECT_EFFECT, effectHash(scope, object)))),
       ),
-    payload: (delivery) =>
-      call((tx) => {
-        const row = tx.get<{ bytes: Uint8Array }>(SELECT_PAYLOAD, delivery)
-        return row?.bytes
-      }),
+    payload: (delivery) => call((tx) => readPayload(tx, delivery)),
     nextDueAt: (subscriptions) =>
       call((tx) => {
         const active = subscriptions.filter((name) => tx.registry().get(name)?.paused === false)
@@ -42,6 +38,14 @@ export function sqliteWork(writer: Writer): Work {
         return first === undefined ? undefined : new Date(first)
       }),
   }
+}
+
+/** Bytes, or the key of the event whose data they are: see `payloadOf`. */
+function readPayload(tx: Tx, delivery: string): Uint8Array | undefined {
+  const bytes = tx.get<{ bytes: Uint8Array | string }>(SELECT_PAYLOAD, delivery)?.bytes
+  if (typeof bytes !== 'string') return bytes
+  const event = tx.get<{ data: string }>(SELECT_DATA, bytes)
+  return event && new TextEncoder().encode(event.data)
 }
 
 interface VersionRow {
@@ -55,4 +59,5 @@ const toVersion = (row: VersionRow | undefined): ObjectVersion | undefined =>
 const RENEW = 'UPDATE sluice_Lanes SET availableAt = ? WHERE ID = ? AND owner = ?'
 const SELECT_EFFECT = 'SELECT version, contentHash FROM sluice_Effects WHERE hash = ?'
 const SELECT_PAYLOAD = 'SELECT bytes FROM sluice_Payloads WHERE delivery = ?'
+const SELECT_DATA = 'SELECT data FROM sluice_Events WHERE event = ?'
 const NEXT_DUE = 'SELECT min(availableAt) AS at FROM sluice_Lanes WHERE subscription = ? AND availableAt IS NOT NULL'

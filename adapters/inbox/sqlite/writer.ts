@@ -2,9 +2,10 @@ import type { SluiceError } from '#domain/errors'
 import type { NewDelivery } from '#domain/ports'
 import type { Outcome } from '#domain/source'
 import { harmless, quarantined } from '../rows.ts'
-import type { Connection, Tx } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { isUnavailable, rejected } from './errors.ts'
 import type { StoreDeliveries } from './intake.ts'
+import type { Tx } from './session.ts'
 
 /**
  * `call`: short, never waits behind others. `settle`: a lane's results. `claim`: runs last, so that it sees the lanes
@@ -95,20 +96,32 @@ export function createWriter(connection: Connection, storeDeliveries: StoreDeliv
 
   /** Somebody's value broke the shared transaction: everyone gets one of their own, and only the guilty pays. */
   async function oneByOne(batch: readonly Arrival[], work: readonly Unit[], left: number): Promise<void> {
-    for (const arrival of batch) {
-      await together([arrival], [], left)
-        .catch((thrown) => {
-          if (isUnavailable(thrown)) throw thrown
-          return together(
-            [{ ...arrival, delivery: quarantined(arrival.delivery, 'refused by the database') }],
-            [],
-            left,
-          )
-        })
-        .catch((thrown) => refuse(rejected(thrown), [arrival], []))
+    for (const [index, arrival] of batch.entries()) {
+      try {
+        await alone(arrival, left)
+      } catch (thrown) {
+        if (isUnavailable(thrown)) return refuse(thrown, batch.slice(index), work)
+        refuse(rejected(thrown), [arrival], [])
+      }
     }
-    for (const unit of work) {
-      await together([], [unit], left).catch((thrown) => refuse(rejected(thrown), [], [unit]))
+    for (const [index, unit] of work.entries()) {
+      try {
+        await together([], [unit], left)
+      } catch (thrown) {
+        if (isUnavailable(thrown)) return refuse(thrown, [], work.slice(index))
+        refuse(rejected(thrown), [], [unit])
+      }
+    }
+  }
+
+  /** A delivery that the database refuses is kept in quarantine, without what it refused. */
+  async function alone(arrival: Arrival, left: number): Promise<void> {
+    try {
+      await together([arrival], [], left)
+    } catch (thrown) {
+      if (isUnavailable(thrown)) throw thrown
+      const delivery = quarantined(arrival.delivery, 'refused by the database')
+      await together([{ ...arrival, delivery }], [], left)
     }
   }
 

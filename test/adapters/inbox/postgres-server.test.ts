@@ -56,7 +56,8 @@ describe('inbox on Postgres: the server', () => {
   // Fails where a connection error is taken for a data error, and the deliveries are tried one by one.
   it('acknowledges nothing of a commit whose connection was lost, and splits nothing', async () => {
     const inbox = await open()
-    const calls = await database.locking('sluice_deliveries', async () => {
+    const calls = await database.inTransaction(async (sql) => {
+      await sql('LOCK TABLE sluice_deliveries IN ACCESS EXCLUSIVE MODE')
       const { one } = sender(real)
       const stores = Array.from({ length: 10 }, (_, n) => inbox.intake.store([one({ id: `${n}` })]))
       const settled = Promise.allSettled(stores)
@@ -67,6 +68,24 @@ describe('inbox on Postgres: the server', () => {
     expect(calls.map(codeOf)).to.deep.equal(calls.map(() => 'store-unavailable'))
     expect(await database.sql('SELECT id FROM sluice_deliveries')).to.deep.equal([])
     await accept(inbox, sender(real).one({ id: '0' }))
+  })
+
+  // Fails where a deadlock's victim is not tried again.
+  it('stores all the same when another transaction deadlocks with it', async () => {
+    const inbox = await open()
+    await inbox.admin.register([ORDERS])
+    const { one } = sender(real)
+    await accept(inbox, one({ lane: 'a' }), one({ lane: 'b' }))
+    const [first, second] = await database.sql<{ id: string }>('SELECT id FROM sluice_lanes ORDER BY id COLLATE "C"')
+    const hold = (lane: { id: string } | undefined) => `SELECT FROM sluice_lanes WHERE id = '${lane?.id}' FOR UPDATE`
+    const stored = await database.inTransaction(async (sql) => {
+      await sql(hold(second))
+      const storing = inbox.intake.store([one({ lane: 'a' }), one({ lane: 'b' })])
+      while ((await backends("wait_event_type = 'Lock'")).length === 0) await pause(5)
+      await Promise.allSettled([sql(hold(first))])
+      return { storing }
+    })
+    expect((await stored.storing).map(({ outcome }) => outcome)).to.deep.equal(['accepted', 'accepted'])
   })
 
   it('says that a server is not there, at once and in words', async () => {

@@ -15,6 +15,7 @@ export interface BusinessOptions {
   readonly headquarters?: Access
   /** How long the ERP may take to commit a write whose answer was lost. */
   readonly settleMs: number
+  readonly poll?: Pick<PollPolicy, 'overlapMs' | 'pageSize'>
 }
 
 /** The body of a shop's message. */
@@ -117,7 +118,7 @@ const SUBSCRIPTIONS = {
       if (!record) throw new Error('the subscription fetches its record')
       const { SalesOrder, TotalNetAmount } = record.data
       const data = document(system, 'change', { key: String(SalesOrder), seq: Number(TotalNetAmount) })
-      const reference = changeReference(String(SalesOrder), String(record.version))
+      const reference = changeReference(system, String(SalesOrder), String(record.version))
       await targets.documents?.create('IncomingDocuments', data, { reference })
     }) satisfies Handler,
   }),
@@ -146,10 +147,15 @@ const document = (system: string, step: string, { key, seq }: Pick<ShopMessage, 
   Amount: seq,
 })
 
-export const changeReference = (order: string, version: string): string => `${order}@${Date.parse(version)}`
+/** @param system whose label tells which cluster has copied the change */
+export const changeReference = (system: string, order: string, version: string): string =>
+  `${system.split(':')[0]}:${order}@${Date.parse(version)}`
 
 /** Small pages, so that a crash can come between two; a short overlap, so that every run reads rows again. */
-export const headquartersPoll: PollPolicy = {
+const POLL = { overlapMs: 2_000, pageSize: 2 }
+
+export const headquartersPoll = ({ poll = POLL }: Pick<BusinessOptions, 'poll'>): PollPolicy => ({
+  ...poll,
   name: 'headquarters',
   target: 'headquarters',
   entity: 'A_SalesOrder',
@@ -162,9 +168,7 @@ export const headquartersPoll: PollPolicy = {
       return { stop: () => clearInterval(timer) }
     },
   },
-  overlapMs: 2_000,
-  pageSize: 2,
   when: 'always',
   staleAfterMs: 60_000,
   startFrom: 'beginning',
-}
+})

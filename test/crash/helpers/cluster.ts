@@ -5,6 +5,8 @@ import type { Mutation } from './mutations.ts'
 import { until } from './until.ts'
 
 export interface ClusterOptions extends Omit<ChildOptions, 'name'> {
+  /** Tells this cluster's writes from those of others in the same ERP. */
+  readonly label: string
   readonly processes: number
   readonly mutation?: Mutation
   /** Where the first process dies in its first starts, one after the other, before anybody else starts. */
@@ -18,15 +20,17 @@ interface Slot {
   running: GatewayProcess | undefined
   deaths: number
   /** Where it dies in its next lives. */
-  dooms: readonly Failpoint[]
+  dooms: readonly Doom[]
 }
+
+type Doom = Pick<Armed, 'failpoint'> & Partial<Armed>
+
+/** Killed, asked to end, or asked before it listened for that. Anything else is a fault of the product. */
+const EXPECTED_ENDS = ['SIGKILL', '0', 'SIGTERM']
 
 const open = new Set<Cluster>()
 
-// Root hooks: a failed test leaves no process behind, and what it has broken is no other test's start.
-afterEach(function () {
-  if (this.currentTest?.state === 'failed') for (const cluster of open) cluster.kill()
-})
+// A root hook: whatever fails, no process is left behind.
 after(() => {
   for (const cluster of open) cluster.kill()
 })
@@ -36,18 +40,19 @@ export class Cluster {
   readonly #slots: readonly Slot[]
   readonly #mutation: Mutation | undefined
   readonly #past: Fact[] = []
+  readonly #avoided = new Set<number>()
   #turn = 0
   #isClosing = false
   #fault: Error | undefined
 
   /** Resolves when all of them listen. */
   static async start(given: ClusterOptions): Promise<Cluster> {
-    const { processes, mutation, diesAtStart = [], subscriptionsOf = {}, ...options } = given
+    const { label, processes, mutation, diesAtStart = [], subscriptionsOf = {}, ...options } = given
     const slots = Array.from({ length: processes }, (_, n) => ({
-      options: { ...options, name: `gateway-${n}`, subscriptions: subscriptionsOf[n] ?? options.subscriptions },
+      options: { ...options, name: `${label}:${n}`, subscriptions: subscriptionsOf[n] ?? options.subscriptions },
       running: undefined,
       deaths: 0,
-      dooms: n === 0 ? diesAtStart : [],
+      dooms: n === 0 ? diesAtStart.map((failpoint) => ({ failpoint })) : [],
     }))
     const cluster = new Cluster(slots, mutation)
     open.add(cluster)
@@ -67,11 +72,11 @@ export class Cluster {
 
   /** Resolves when it listens, however often it dies before. */
   async #run(slot: Slot): Promise<void> {
-    const [failpoint, ...later] = slot.dooms
+    const [doom, ...later] = slot.dooms
     slot.dooms = later
     slot.running = startGateway(slot.options, {
       ...(this.#mutation && { mutation: this.#mutation }),
-      ...(failpoint && { armed: armedAt(failpoint) }),
+      ...(doom && { armed: armedAt(doom) }),
     })
     const { running } = slot
     await running.started
@@ -84,7 +89,7 @@ export class Cluster {
     slot.deaths += 1
     this.#past.push(...running.facts)
     if (this.#isClosing) return
-    if (running.ended !== 'SIGKILL' && running.ended !== '0') {
+    if (!EXPECTED_ENDS.includes(running.ended ?? '')) {
       this.#fault = new Error(`${slot.options.name} ended with ${running.ended}; its reason is on standard error`)
       return this.kill()
     }
@@ -101,10 +106,17 @@ export class Cluster {
   url(): string | undefined {
     this.check()
     for (let tries = 0; tries < this.#slots.length; tries += 1) {
-      const url = this.#slots[this.#turn++ % this.#slots.length]?.running?.url
-      if (url) return url
+      const n = this.#turn++ % this.#slots.length
+      const url = this.#slots[n]?.running?.url
+      if (url && !this.#avoided.has(n)) return url
     }
     return undefined
+  }
+
+  /** Takes a process out of the load balancer's turn, or back in. */
+  avoid(n: number, isAvoided = true): void {
+    if (isAvoided) this.#avoided.add(n)
+    else this.#avoided.delete(n)
   }
 
   get size(): number {
@@ -116,22 +128,26 @@ export class Cluster {
     return this.#slots[n]?.deaths ?? 0
   }
 
-  /** Everything all processes told, the dead ones included. */
-  facts(): readonly Fact[] {
-    return [...this.#past, ...this.#slots.flatMap(({ running }) => running?.facts ?? [])]
+  /** How often any process has told this, the dead ones included. */
+  told(isIt: (fact: Fact) => boolean): number {
+    this.check()
+    return [...this.#past, ...this.#slots.flatMap(({ running }) => running?.facts ?? [])].filter(isIt).length
+  }
+
+  /** How often any process has come to this failpoint, armed for it. */
+  reached(failpoint: Failpoint): number {
+    return this.told(({ reached }) => reached === failpoint)
   }
 
   /** @param later where it dies in its next lives */
-  async arm(
-    n: number,
-    failpoint: Failpoint,
-    more: Partial<Armed> = {},
-    later: readonly Failpoint[] = [],
-  ): Promise<void> {
+  async arm(n: number, failpoint: Failpoint, more: Partial<Armed> = {}, later: readonly Doom[] = []): Promise<void> {
     const slot = this.#slots[n]
-    await until(`process ${n} listens`, () => slot?.running?.url !== undefined)
+    await until(`process ${n} listens`, () => {
+      this.check()
+      return slot?.running?.url !== undefined
+    })
     if (slot) slot.dooms = later
-    await slot?.running?.arm(armedAt(failpoint, more))
+    await slot?.running?.arm(armedAt({ ...more, failpoint }))
   }
 
   async disarm(): Promise<void> {
@@ -139,12 +155,6 @@ export class Cluster {
       slot.dooms = []
       await slot.running?.arm(undefined)
     }
-  }
-
-  /** How often any process has come to this failpoint, armed for it. */
-  reached(failpoint: Failpoint): number {
-    this.check()
-    return this.facts().filter(({ reached }) => reached === failpoint).length
   }
 
   signal(n: number, signal: NodeJS.Signals): void {
@@ -163,9 +173,4 @@ export class Cluster {
   }
 }
 
-const armedAt = (failpoint: Failpoint, more: Partial<Armed> = {}): Armed => ({
-  failpoint,
-  pass: 1,
-  signal: 'SIGKILL',
-  ...more,
-})
+const armedAt = (doom: Doom): Armed => ({ pass: 1, signal: 'SIGKILL', ...doom })

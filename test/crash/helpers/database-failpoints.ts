@@ -18,13 +18,13 @@ const WORK: readonly (readonly [RegExp, Work])[] = [
 const workOf = (statement: string): Work | undefined => WORK.find(([pattern]) => pattern.test(statement))?.[1]
 
 /** A poll's page is stored as pushed deliveries are: its checkpoint tells the two apart. */
-const COMMITS: readonly (readonly [Work, Failpoint])[] = [
-  ['advance', 'advance-commit'],
-  ['store', 'store-commit'],
-  ['settle', 'settle-commit'],
-  ['claim', 'claim-commit'],
-  ['register', 'register-commit'],
-  ['deploy', 'deploy-commit'],
+const COMMITS: readonly (readonly [Failpoint, ...Work[]])[] = [
+  ['advance-commit', 'advance', 'store'],
+  ['store-commit', 'store'],
+  ['settle-commit', 'settle'],
+  ['claim-commit', 'claim'],
+  ['register-commit', 'register'],
+  ['deploy-commit', 'deploy'],
 ]
 
 /** The open transaction of one connection: what it did, and the failpoints that makes. */
@@ -43,7 +43,7 @@ class Transaction {
   }
 
   commit(): void {
-    const failpoint = COMMITS.find(([work]) => this.#work.has(work))?.[1]
+    const [failpoint] = COMMITS.find(([, ...works]) => works.every((work) => this.#work.has(work))) ?? []
     this.#work.clear()
     if (failpoint) reach(failpoint)
   }

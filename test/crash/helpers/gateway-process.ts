@@ -21,6 +21,8 @@ export interface Fact {
   /** A handler's event, with the code of what it threw. */
   readonly failed?: string
   readonly code?: string
+  /** Something was settled for a lane that had another owner by then. */
+  readonly void?: true
 }
 
 export interface StartOptions {

@@ -10,6 +10,7 @@ import type { CdsInbox } from '../../../adapters/inbox/index.ts'
  * - `late-writes`: a handler may write although its lease is lost
  * - `late-settles`: what a worker settles counts although its lane has another owner (Postgres)
  * - `no-look-up`: a create that may have been sent before is sent again without a look
+ * - `no-settling`: a look-up may come before the lost create has committed
  * - `checkpoint-first`: a poll's checkpoint is committed before the events it stands for
  */
 export const MUTATIONS = [
@@ -19,6 +20,7 @@ export const MUTATIONS = [
   'late-writes',
   'late-settles',
   'no-look-up',
+  'no-settling',
   'checkpoint-first',
 ] as const
 
@@ -75,6 +77,13 @@ export function mutatedTarget(target: Target, mutation: Mutation | undefined): T
     return {
       ...target,
       session: ({ lastSentAt: _forgotten, ...scope }) => target.session({ ...scope, firstTry: true }),
+    }
+  }
+  if (mutation === 'no-settling') {
+    const longAgo = new Date(0)
+    return {
+      ...target,
+      session: (scope) => target.session({ ...scope, ...(scope.lastSentAt && { lastSentAt: longAgo }) }),
     }
   }
   if (mutation === 'late-writes') {

@@ -21,43 +21,53 @@ const GIVE_UP_MS = 30_000
 export class Shop {
   readonly name: string
   readonly log: SentMessage[] = []
+  /** Every status it was ever answered with; 0 for none. */
+  readonly statuses = new Set<number>()
   readonly #secret: string
   readonly #url: () => string | undefined
-  readonly #keys: readonly { source: SentMessage['source']; key: string }[]
+  readonly #byKey: ReadonlyMap<string, SentMessage[]>
 
   /**
    * @param name tells this shop's keys and ids from others' in the same ERP
    * @param keys of facts and of states
    */
-  constructor(secret: string, name: string, url: () => string | undefined, keys = { orders: 2, stock: 2 }) {
+  constructor(
+    secret: string,
+    name: string,
+    url: () => string | undefined,
+    { orders, stock } = { orders: 2, stock: 2 },
+  ) {
     this.name = name
     this.#secret = secret
     this.#url = url
-    this.#keys = (['orders', 'stock'] as const).flatMap((source) =>
-      Array.from({ length: keys[source] }, (_, n) => ({ source, key: `${name}:${source[0]}${n + 1}` })),
-    )
+    const keys = [...Array(orders).keys()].map((n) => `${name}:o${n}`)
+    keys.push(...[...Array(stock).keys()].map((n) => `${name}:s${n}`))
+    this.#byKey = new Map(keys.map((key) => [key, []]))
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#byKey.keys()]
   }
 
   /** One more message about each key; resolves when all are acknowledged. */
   async round(): Promise<void> {
-    await Promise.all(this.#keys.map(({ source, key }) => this.next(source, key)))
+    await Promise.all(this.keys.map((key) => this.next(key)))
   }
 
-  async next(source: SentMessage['source'], key: string): Promise<void> {
-    const before = this.log.filter((one) => one.key === key)
+  /** The next message about a key. Every third goes out twice at once, every fourth together with an old one. */
+  async next(key: string): Promise<void> {
+    const before = this.#byKey.get(key) ?? []
     const seq = before.length + 1
-    const type = source === 'orders' ? 'order.created' : 'stock.changed'
-    const message: SentMessage = { source, type, key, seq, id: `${key}:${seq}`, acknowledged: false }
-    this.log.push(message)
+    const message: SentMessage = { ...typeOf(key), key, seq, id: `${key}:${seq}`, acknowledged: false }
     const copies = [message, ...(seq % 3 === 0 ? [message] : []), ...(seq % 4 === 0 ? before.slice(-2, -1) : [])]
+    before.push(message)
+    this.log.push(message)
     await Promise.all(copies.map((one) => this.#deliver(one)))
   }
 
   /** A message that no gateway may believe. @returns the status it got */
-  async forge(): Promise<number> {
-    const [{ source, key }] = this.#keys as [{ source: SentMessage['source']; key: string }]
-    const forged = { source, type: 'order.created', key, seq: 0, id: `${key}:forged` } as const
-    return this.#post(forged, 'a guess')
+  async forge(key: string): Promise<number> {
+    return this.#post({ ...typeOf(key), key, seq: 0, id: `${key}:forged` }, 'a guess')
   }
 
   /** A message outside of any order, sent until it is taken. */
@@ -69,6 +79,7 @@ export class Shop {
     const giveUpAt = Date.now() + GIVE_UP_MS
     for (;;) {
       const status = await this.#post(message, this.#secret)
+      this.statuses.add(status)
       if (status >= 200 && status < 300) break
       if (status >= 400 && status < 500) throw new Error(`${message.id} was refused with ${status}`)
       if (Date.now() > giveUpAt) throw new Error(`nobody takes ${message.id}: ${status || 'no answer'}`)
@@ -98,3 +109,8 @@ export class Shop {
     }
   }
 }
+
+const typeOf = (key: string) =>
+  /:o\d+$/.test(key)
+    ? ({ source: 'orders', type: 'order.created' } as const)
+    : ({ source: 'stock', type: 'stock.changed' } as const)

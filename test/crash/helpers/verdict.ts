@@ -1,4 +1,5 @@
 import type { ErpSandbox } from 'cap-sluice/testing'
+import { changeReference } from './business.ts'
 import type { SentMessage, Shop } from './shop.ts'
 
 /** What the ERP's own tables say to a sender's own log. Everything empty: each effect once, in order. */
@@ -16,14 +17,27 @@ export const FLAWLESS: Verdict = { lost: [], duplicates: [], unknown: [], reorde
 
 type Row = Readonly<Record<string, unknown>>
 
-export async function judge(erp: ErpSandbox, { name, log }: Shop): Promise<Verdict> {
+/**
+ * @param chains documents that an order becomes; those of one chain are written one after the other
+ */
+export async function judge(
+  erp: ErpSandbox,
+  { name, log }: Pick<Shop, 'name' | 'log'>,
+  chains: readonly (readonly string[])[] = [['order', 'confirmation']],
+): Promise<Verdict> {
   const [documents, orders] = await Promise.all([erp.rows('IncomingDocuments'), erp.rows('A_SalesOrder')])
   const isOurs = (reference: unknown) => String(reference).startsWith(`${name}:`)
+  const facts = log.filter(({ type }) => type === 'order.created')
+  const ours = documents.filter((row) => isOurs(row.ExternalReference))
   return merge(
-    judgeFacts(
-      log.filter(({ type }) => type === 'order.created'),
-      documents.filter((row) => isOurs(row.ExternalReference)),
+    ...chains.map((steps) =>
+      judgeFacts(
+        facts,
+        ours.filter((row) => steps.includes(String(row.EventType))),
+        steps,
+      ),
     ),
+    { ...FLAWLESS, unknown: ours.filter((row) => !chains.flat().includes(String(row.EventType))).map(referenceOf) },
     judgeStates(
       log.filter(({ type }) => type === 'stock.changed'),
       orders.filter((row) => isOurs(row.ExternalDocumentID)),
@@ -31,26 +45,47 @@ export async function judge(erp: ErpSandbox, { name, log }: Shop): Promise<Verdi
   )
 }
 
-/** The documents of one order, in the order they have to come. */
-const STEPS = ['order', 'confirmation']
+const referenceOf = (row: Row): string => String(row.ExternalReference)
 
-function judgeFacts(sent: readonly SentMessage[], rows: readonly Row[]): Verdict {
-  const found = Map.groupBy(rows, (row) => String(row.ExternalReference))
-  const expected = new Map(sent.flatMap((one) => STEPS.map((step) => [`${one.id}/${step}`, one])))
+/**
+ * Each version of a headquarters' order at most once, and its last one in any case: what came between two looks at it
+ * is part of the last.
+ */
+export async function judgeChanges(erp: ErpSandbox, headquarters: ErpSandbox, label: string): Promise<Verdict> {
+  const [sent, rows] = await Promise.all([headquarters.sent(), erp.rows('IncomingDocuments')])
+  const versions = sent.map(({ key, version }) => ({ key, reference: changeReference(label, key, version) }))
+  const found = Map.groupBy(
+    rows.map((row) => String(row.ExternalReference)).filter((reference) => reference.startsWith(`${label}:`)),
+    (reference) => reference,
+  )
+  const last = new Map(versions.map(({ key, reference }) => [key, reference]))
+  const known = new Set(versions.map(({ reference }) => reference))
+  return {
+    lost: [...last.values()].filter((reference) => !found.has(reference)),
+    duplicates: [...found].filter(([, same]) => same.length > 1).map(([reference]) => reference),
+    unknown: [...found.keys()].filter((reference) => !known.has(reference)),
+    reordered: [],
+  }
+}
+
+function judgeFacts(sent: readonly SentMessage[], rows: readonly Row[], steps: readonly string[]): Verdict {
+  const found = Map.groupBy(rows, referenceOf)
+  const expected = new Map(sent.flatMap((one) => steps.map((step) => [`${one.id}/${step}`, one])))
+  /** The ERP numbers its documents in the order they come. */
+  const isReordered = (same: readonly Row[]): boolean => {
+    const places = same
+      .toSorted((a, b) => Number(a.ID) - Number(b.ID))
+      .map((row) => Number(row.Amount) * steps.length + steps.indexOf(String(row.EventType)))
+    return places.some((place, n) => place < (places[n - 1] ?? 0))
+  }
   return {
     lost: [...expected].filter(([id, { acknowledged }]) => acknowledged && !found.has(id)).map(([id]) => id),
     duplicates: [...found].filter(([, same]) => same.length > 1).map(([id]) => id),
     unknown: [...found.keys()].filter((id) => !expected.has(id)),
-    reordered: [...Map.groupBy(rows, (row) => String(row.Subject))].filter(isReordered).map(([key]) => key),
+    reordered: [...Map.groupBy(rows, (row) => String(row.Subject))]
+      .filter(([, same]) => isReordered(same))
+      .map(([key]) => key),
   }
-}
-
-/** The ERP numbers its documents in the order they come. */
-function isReordered([, rows]: [string, readonly Row[]]): boolean {
-  const places = rows
-    .toSorted((a, b) => Number(a.ID) - Number(b.ID))
-    .map((row) => Number(row.Amount) * STEPS.length + STEPS.indexOf(String(row.EventType)))
-  return places.some((place, n) => place < (places[n - 1] ?? 0))
 }
 
 function judgeStates(sent: readonly SentMessage[], rows: readonly Row[]): Verdict {
@@ -67,9 +102,9 @@ function judgeStates(sent: readonly SentMessage[], rows: readonly Row[]): Verdic
   }
 }
 
-const merge = (a: Verdict, b: Verdict): Verdict => ({
-  lost: [...a.lost, ...b.lost],
-  duplicates: [...a.duplicates, ...b.duplicates],
-  unknown: [...a.unknown, ...b.unknown],
-  reordered: [...a.reordered, ...b.reordered],
+const merge = (...verdicts: readonly Verdict[]): Verdict => ({
+  lost: verdicts.flatMap(({ lost }) => lost),
+  duplicates: verdicts.flatMap(({ duplicates }) => duplicates),
+  unknown: verdicts.flatMap(({ unknown }) => unknown),
+  reordered: verdicts.flatMap(({ reordered }) => reordered),
 })

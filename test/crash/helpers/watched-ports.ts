@@ -4,7 +4,7 @@ import type { Handler, Inbox, Source, Target } from 'cap-sluice'
 import { reach, tell } from './failpoints.ts'
 
 /** A dead leader of a poll is replaced after its lease: two minutes in production. */
-const POLL_LEASE_MS = 1_500
+const POLL_LEASE_MS = 1_000
 
 /** The inbox with a failpoint on each side of every call that a gateway makes in an event's life. */
 export const watchedInbox = ({ intake, work, journal, admin, open, health, close }: Inbox): Inbox => ({
@@ -34,6 +34,7 @@ export const watchedInbox = ({ intake, work, journal, admin, open, health, close
     async settle(lanes) {
       reach('settle')
       const held = await work.settle(lanes)
+      if (held.includes(false)) tell({ void: true })
       reach('settled')
       return held
     },
@@ -80,8 +81,9 @@ export function watchedTarget(target: Target): Target {
       const session = target.session({
         ...scope,
         sent() {
-          scope.sent()
+          const refused = scope.sent()
           reach('write')
+          return refused
         },
       })
       return {
@@ -114,7 +116,7 @@ export function watchedTarget(target: Target): Target {
   }
 }
 
-/** Tells when a handler is over: a test that froze the process wants to know what its late writes became. */
+/** Tells when a handler fails: a test that froze the process wants to know what its late write became. */
 export const watchedHandler =
   (handler: Handler): Handler =>
   async (event, context) => {

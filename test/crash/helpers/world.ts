@@ -7,7 +7,7 @@ import { type CrashStore, openWork, type STORES } from './stores.ts'
 import { until } from './until.ts'
 import { judge, type Verdict } from './verdict.ts'
 
-type WorldOptions = Partial<Omit<ClusterOptions, 'store' | 'secret' | 'erp'>>
+type WorldOptions = Partial<Omit<ClusterOptions, 'store' | 'secret' | 'erp'>> & Pick<ClusterOptions, 'label'>
 
 /** Gateways on one store, the ERP they write to, and shops that send to them. */
 export class World {
@@ -19,7 +19,7 @@ export class World {
   static async open(
     suite: Mocha.Context,
     kind: (typeof STORES)[number],
-    options: WorldOptions = {},
+    options: WorldOptions,
     prepare: (store: CrashStore) => Promise<unknown> = async () => undefined,
   ): Promise<World> {
     suite.timeout(60_000)

@@ -26,6 +26,20 @@ export function intakeSuite(use: UseInbox): void {
       expect(new TextDecoder().decode(await inbox.work.payload(delivery.key))).to.equal('wanted')
     })
 
+    it('keeps the bytes of a body that is its event, byte order mark and all, until retention removes them', async () => {
+      const harness = use()
+      const { inbox } = harness
+      for (const data of ['{"a":"é"}', '\ufeff{}', '', '{"a":1} ']) {
+        const delivery = sender(harness).one({ data }, { body: bytes(data) })
+        await accept(inbox, delivery)
+        expect([...((await inbox.work.payload(delivery.key)) ?? [])], data).to.deep.equal([...delivery.body])
+        harness.advance(1)
+        const at = harness.now()
+        await inbox.admin.retain({ payloadsBefore: at, eventsBefore: new Date(0), limit: 10 })
+        expect(await inbox.work.payload(delivery.key)).to.equal(undefined)
+      }
+    })
+
     it('peer defect 24: hands data on as the sender wrote it: key order, long integers, escapes', async () => {
       const { inbox } = use()
       await inbox.admin.register([ORDERS])

@@ -76,7 +76,8 @@ export function retentionSuite(use: UseInbox): void {
       const { inbox, peek } = harness
       await inbox.admin.register([ORDERS, { ...ORDERS, name: 'slow' }])
       const { one } = sender(harness)
-      const events = await accept(inbox, ...['1', '2', '3'].map((lane) => one({ id: lane, lane })))
+      const deliveries = ['1', '2', '3'].map((lane) => one({ id: lane, lane }))
+      const events = await accept(inbox, ...deliveries)
       await drain(harness, 'orders')
       const [dead, waiting] = await inbox.work.claim({
         subscriptions: [{ name: 'slow', lanes: 3 }],
@@ -89,6 +90,7 @@ export function retentionSuite(use: UseInbox): void {
       harness.advance(400 * DAY_MS)
       expect((await retain(1, 1)).events).to.equal(0)
       for (const event of events) expect(await peek.event(event)).to.not.equal(undefined)
+      for (const { key } of deliveries) expect(await peek.delivery(key)).to.not.equal(undefined)
       expect((await drain(harness, 'slow')).length).to.equal(2)
       expect((await retain(1, 1)).events).to.equal(2)
       expect(await inbox.admin.retry(dead?.dispatches[0]?.id ?? '', 'ann')).to.deep.include({ ok: true })

@@ -1,0 +1,128 @@
+import { expect } from 'chai'
+import { sharedHeadquarters } from './helpers/erps.ts'
+import type { Mutation } from './helpers/mutations.ts'
+import type { Shop } from './helpers/shop.ts'
+import { STORES } from './helpers/stores.ts'
+import { until } from './helpers/until.ts'
+import { judgeChanges } from './helpers/verdict.ts'
+import { World } from './helpers/world.ts'
+
+const [SQLITE, POSTGRES] = STORES
+
+// The crash tests are believed because they fail here, where one protection is taken away (see helpers/mutations.ts).
+describe('the crash tests notice', () => {
+  let world: World | undefined
+
+  afterEach(async () => {
+    await world?.close()
+    world = undefined
+  })
+
+  /** A gateway with one mistake in it, and a shop that sends to it. */
+  async function open(suite: Mocha.Context, mutation: Mutation, keys = { orders: 2, stock: 0 }, more = {}) {
+    const kind = mutation.startsWith('late') ? POSTGRES : SQLITE
+    world = await World.open(suite, kind, { label: mutation, mutation, ...more })
+    return { world, cluster: world.cluster, shop: world.shop(mutation, keys) }
+  }
+
+  async function crashed(
+    { cluster, shop }: { cluster: World['cluster']; shop: Shop },
+    failpoint: Parameters<World['cluster']['arm']>[1],
+    pass = 1,
+  ) {
+    await cluster.arm(0, failpoint, { pass })
+    while (cluster.reached(failpoint) === 0) await shop.round()
+  }
+
+  it('an answer before the COMMIT (peer defect 4): the event is lost', async function () {
+    const opened = await open(this, 'answer-before-commit')
+    await crashed(opened, 'store-commit')
+    await opened.shop.round()
+    await opened.world.settled()
+    expect((await opened.world.verdict(opened.shop)).lost).not.to.be.empty
+  })
+
+  it('a store without a transaction: the repetition counts as a duplicate of an event that never was', async function () {
+    const opened = await open(this, 'no-transaction')
+    await crashed(opened, 'store-written')
+    await opened.shop.round()
+    await opened.world.settled()
+    expect((await opened.world.verdict(opened.shop)).lost).not.to.be.empty
+  })
+
+  it('a create without the look-up: the ERP has it twice', async function () {
+    const opened = await open(this, 'no-look-up')
+    await crashed(opened, 'write-answered')
+    await opened.world.settled()
+    expect((await opened.world.verdict(opened.shop)).duplicates).not.to.be.empty
+  })
+
+  it('a look-up that does not wait for a late commit: the ERP has it twice', async function () {
+    const opened = await open(this, 'no-settling', { orders: 1, stock: 0 })
+    const { erp } = opened.world
+    await erp.switch({ lateCommit: 1 })
+    await opened.shop.round()
+    await until('a write is on its way', async () => (await erp.state()).held === 1)
+    opened.cluster.signal(0, 'SIGKILL')
+    await until('the next try has written it', async () => (await opened.world.verdict(opened.shop)).lost.length === 0)
+    await erp.release()
+    await opened.world.settled()
+    expect((await opened.world.verdict(opened.shop)).duplicates).not.to.be.empty
+  })
+
+  it('results that are settled lane by lane: what was done is done again', async function () {
+    const { world, cluster, shop } = await open(this, 'settle-at-the-end', { orders: 1, stock: 0 }, { leaseMs: 4_000 })
+    await cluster.arm(0, 'claimed', {}, [{ failpoint: 'handler', pass: 5 }])
+    for (let n = 0; n < 6; n += 1) await shop.round()
+    await until('it dies with some of them done', () => cluster.reached('handler') > 0)
+    await world.settled()
+    expect((await world.verdict(shop)).duplicates).not.to.be.empty
+  })
+
+  it('a write after the lease is lost: the ERP has it twice', async function () {
+    const { world, cluster, shop } = await open(this, 'late-writes', { orders: 1, stock: 0 })
+    cluster.avoid(0)
+    await cluster.arm(0, 'handler', { signal: 'SIGSTOP' })
+    while (cluster.reached('handler') === 0) await shop.round()
+    await until('the others have done its work', async () => (await world.verdict(shop)).lost.length === 0)
+    cluster.signal(0, 'SIGCONT')
+    await until('its late write is there', async () => (await world.verdict(shop)).duplicates.length > 0)
+  })
+
+  it('a result that counts after the lease is lost: two work on one lane', async function () {
+    const { world, cluster, shop } = await open(this, 'late-settles', { orders: 1, stock: 0 })
+    cluster.avoid(0)
+    await cluster.arm(0, 'settle', { signal: 'SIGSTOP' })
+    while (cluster.reached('settle') === 0) await shop.round()
+    await world.erp.switch({ slow: 150 })
+    for (let n = 0; n < 8; n += 1) await shop.round()
+    const done = (await world.erp.rows('IncomingDocuments')).length
+    await until('another works on the lane', async () => (await world.erp.rows('IncomingDocuments')).length > done + 2)
+    cluster.signal(0, 'SIGCONT')
+    await world.settled()
+    await world.erp.switch({ slow: 0 })
+    const { duplicates, reordered } = await world.verdict(shop)
+    expect([...duplicates, ...reordered]).not.to.be.empty
+  })
+
+  it('a checkpoint before the events it stands for: the change is lost', async function () {
+    const headquarters = await sharedHeadquarters()
+    const { url, user, password } = headquarters
+    const opened = await open(this, 'checkpoint-first', undefined, {
+      subscriptions: ['changes'],
+      headquarters: { url, user, password },
+      poll: { overlapMs: 0, pageSize: 100 },
+    })
+    const { cluster, world } = opened
+    await cluster.arm(0, 'store-commit')
+    await headquarters.change({ entity: 'A_SalesOrder', action: 'create', count: 4 })
+    await until('it dies between the two', () => cluster.reached('store-commit') > 0)
+    await headquarters.change({ entity: 'A_SalesOrder', action: 'create', count: 1 })
+    const [last] = (await headquarters.sent()).slice(-1)
+    await until('a later change is there', async () => {
+      const { lost } = await judgeChanges(world.erp, headquarters, 'checkpoint-first')
+      return !lost.some((reference) => reference.includes(`:${last?.key}@`))
+    })
+    expect((await judgeChanges(world.erp, headquarters, 'checkpoint-first')).lost).not.to.be.empty
+  })
+})

@@ -30,7 +30,7 @@ const toRegistration = ({ name, filter, order, paused }: SubscriptionRow): Regis
   ...(order === null ? {} : { order: order as OrderPolicy }),
 })
 
-export interface PlannedDispatch {
+interface PlannedDispatch {
   /** `<event key>:<subscription>:<run>` */
   readonly id: string
   readonly event: string

@@ -176,7 +176,7 @@ const REQUIRED: ReadonlySet<string> = new Set(['id', 'source', 'type'])
  * Names what some database of ours would refuse or cut in this delivery; undefined where all of them take it as it is.
  * Asked before the transaction, so that a delivery ends the same way on every database.
  */
-export function unstorable(delivery: NewDelivery): string | undefined {
+function unstorable(delivery: NewDelivery): string | undefined {
   for (const name in DELIVERY_LIMITS) {
     const key = name as keyof typeof DELIVERY_LIMITS
     if (!fits(delivery[key], DELIVERY_LIMITS[key])) return name

@@ -18,7 +18,7 @@ export interface Delivery {
   readonly peer?: { readonly address?: string; readonly certificate?: PeerCertificate }
 }
 
-export interface PeerCertificate {
+interface PeerCertificate {
   readonly subject: string
   readonly issuer: string
   readonly fingerprint256?: string
@@ -69,7 +69,7 @@ export interface TtlCache {
 }
 
 /** Durable small state of one source: grants, negotiated secrets. Values are JSON. */
-export interface SourceState {
+interface SourceState {
   get(key: string): Promise<unknown>
   set(key: string, value: unknown): Promise<void>
 }

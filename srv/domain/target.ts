@@ -19,7 +19,7 @@ export interface WriteResult {
   readonly messages?: readonly string[]
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   /** Names one of several writes of a handler; each has its own effect. */
   readonly step?: string
 }

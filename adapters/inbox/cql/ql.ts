@@ -1,7 +1,7 @@
 import cds from '@sap/cds'
 
 /** CAP's query builders, as far as Sluice uses them; CAP's own types do not know `ignoreLocked`. */
-export interface Select {
+interface Select {
   columns(...columns: string[]): Select
   where(condition: object): Select
   groupBy(...columns: string[]): Select
@@ -12,7 +12,7 @@ export interface Select {
   forShareLock(): Select
 }
 
-export interface Change {
+interface Change {
   with(data: object): Change
   where(condition: object): Change
 }

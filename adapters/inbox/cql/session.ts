@@ -9,7 +9,7 @@ export interface CqlService {
   disconnect(): Promise<void>
 }
 
-export interface CqlTransaction {
+interface CqlTransaction {
   run(query: object | string): Promise<unknown>
 }
 

@@ -9,7 +9,7 @@ export interface CapDatabase {
   disconnect(): Promise<void>
 }
 
-export interface CapTransaction {
+interface CapTransaction {
   readonly dbc: unknown
   begin(): Promise<unknown>
   commit(): Promise<unknown>

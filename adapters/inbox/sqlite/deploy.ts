@@ -7,9 +7,9 @@ import { STORE_VERSION } from '../ddl.ts'
 import { isBusy, unavailable } from './errors.ts'
 
 /** Statements that lead to a version, by version. They only add: instances of the version before run on beside it. */
-export type Expansions = Readonly<Record<number, readonly string[]>>
+type Expansions = Readonly<Record<number, readonly string[]>>
 
-export const EXPANSIONS: Expansions = {}
+const EXPANSIONS: Expansions = {}
 
 const PAGE_SIZE = 16_384
 

@@ -44,7 +44,7 @@ export function takePositions(
 export const laneById = (tx: Tx, id: string): LaneRow | undefined => tx.get<LaneRow>(SELECT_LANE, id)
 
 /** The first waiting position from `pos` on; undefined where nothing waits. */
-export const nextWaiting = (tx: Tx, lane: string, pos: number): number | undefined =>
+const nextWaiting = (tx: Tx, lane: string, pos: number): number | undefined =>
   tx.get<{ pos: number }>(NEXT_WAITING, lane, pos)?.pos
 
 /**

@@ -3,7 +3,7 @@ import { SluiceError } from '#domain/errors'
 import { type Registry, type SubscriptionRow, toRegistry } from '../registry.ts'
 import { iso } from '../rows.ts'
 
-export type Value = string | number | null | Uint8Array
+type Value = string | number | null | Uint8Array
 
 /** A transaction that holds the write lock. Everything in it is synchronous: the lock is never held over other work. */
 export interface Tx {

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { flushCompileCache } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
-import { createGateway } from 'cap-sluice'
+import { createGateway, type Role } from 'cap-sluice'
 import { type CdsInboxOptions, cdsInbox } from '../../adapters/inbox/index.ts'
 import {
   type BusinessOptions,
@@ -15,7 +15,7 @@ import {
 import { watchPostgres, watchSqlite } from './helpers/database-failpoints.ts'
 import { type Armed, arm, reach, tell } from './helpers/failpoints.ts'
 import { type Mutation, mutatedInbox, mutatedTarget } from './helpers/mutations.ts'
-import { watchAnswers, watchedHandler, watchedInbox, watchedSource, watchedTarget } from './helpers/watched-ports.ts'
+import { watchedHandler, watchedInbox, watchedSource, watchedTarget, watchWrites } from './helpers/watched-ports.ts'
 
 export interface ChildOptions extends BusinessOptions {
   /** As the ERP shall remember who wrote. */
@@ -23,6 +23,7 @@ export interface ChildOptions extends BusinessOptions {
   readonly store: CdsInboxOptions
   readonly subscriptions: readonly SubscriptionName[]
   readonly leaseMs: number
+  readonly roles?: readonly Role[]
 }
 
 // A gateway as a Node developer composes one, with failpoints around it: the product has none of its own.
@@ -34,7 +35,7 @@ const mutation = MUTATION as Mutation | undefined
 if (FAILPOINT) arm(JSON.parse(FAILPOINT) as Armed)
 watchSqlite(mutation !== 'no-transaction')
 watchPostgres()
-watchAnswers()
+watchWrites()
 
 const map = <From, To>(record: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
@@ -48,6 +49,7 @@ const gateway = createGateway({
     .map((one) => ({ ...one, handler: watchedHandler(one.handler), timeoutMs: options.leaseMs - 100 })),
   polls: options.headquarters ? [headquartersPoll(options)] : [],
   worker: { leaseMs: options.leaseMs, idleMs: 100 },
+  ...(options.roles && { roles: options.roles }),
 })
 
 const server = createServer((request, response) => {

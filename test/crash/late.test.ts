@@ -5,17 +5,25 @@ import { until } from './helpers/until.ts'
 import { FLAWLESS } from './helpers/verdict.ts'
 import { World } from './helpers/world.ts'
 
-const [SQLITE, POSTGRES] = STORES
+const [, POSTGRES] = STORES
 
 describe('a write that commits after its sender died', () => {
   let world: World
 
   before(async function () {
-    world = await World.open(this, SQLITE, { label: 'late', leaseMs: 2_000, settleMs: 1_500 })
+    const each = [{ roles: ['intake'] as const }, { roles: ['worker'] as const }, { roles: ['worker'] as const }]
+    world = await World.open(this, POSTGRES, { label: 'late', settleMs: 3_000, each })
+    world.cluster.only(0)
   })
   after(() => world?.close())
 
-  /** Whether a try has put its create off, or an ERP has got another one: the next try has decided. */
+  /** The worker that sends the next write dies of it, and the ERP commits it only when it is told to. */
+  async function holdNextWrite(): Promise<void> {
+    await world.erp.switch({ lateCommit: 1 })
+    for (const n of [1, 2]) await world.cluster.arm(n, 'write-sent')
+  }
+
+  /** Whether a try has put its create off, or the ERP has committed one. */
   async function decisions(): Promise<number> {
     const [waits] = await world.store.sql<{ n: number }>(
       `SELECT count(*) AS n FROM sluice_attempts WHERE code = 'settling'`,
@@ -24,46 +32,46 @@ describe('a write that commits after its sender died', () => {
     return Number(waits?.n) + (counts['POST IncomingDocuments 201'] ?? 0) + (counts['POST A_SalesOrder 201'] ?? 0)
   }
 
-  /** Kills the gateway while the ERP still works on its create; that commits once the next try has decided. */
-  async function dieInFlight(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
-    const { cluster, erp } = world
-    await until('a write is on its way', async () => (await erp.state()).held === 1)
+  /** Lets the lost write commit as soon as the next try has decided what to do: it has to have waited. */
+  async function commitLate(): Promise<void> {
+    await until('a write is on its way', async () => (await world.erp.state()).held === 1)
+    await world.cluster.disarm()
     const decided = await decisions()
-    cluster.signal(0, 'SIGKILL')
-    await meanwhile()
     await until('the next try decides', async () => (await decisions()) > decided)
-    await erp.release()
+    await world.erp.release()
     await world.settled()
   }
 
-  // Fails with `settleMs: 0`.
+  // Fails with the mutation `no-settling`: see mutations.test.ts.
   it('is found by the next try, which waits for it', async () => {
     const shop = world.shop('late.order', { orders: 1, stock: 0 })
-    await world.erp.switch({ lateCommit: 1 })
+    await holdNextWrite()
     await shop.round()
-    await dieInFlight()
+    await commitLate()
     expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
   })
 
   // Fails where what is superseded is settled together with what superseded it: then the wrong dispatch counts as tried.
-  it('is waited for although it came together with states it superseded', async () => {
-    const { cluster, erp } = world
+  it('is waited for although it came together with a state it superseded', async () => {
+    const { cluster } = world
     const shop = world.shop('late.superseding', { orders: 0, stock: 1 })
-    await cluster.arm(0, 'claimed')
+    await holdNextWrite()
+    for (const n of [1, 2]) cluster.signal(n, 'SIGSTOP')
     await shop.round()
-    await until('the worker has died with the first state claimed', () => cluster.reached('claimed') > 0)
     await shop.round()
-    await erp.switch({ lateCommit: 1 })
-    await dieInFlight()
+    for (const n of [1, 2]) cluster.signal(n, 'SIGCONT')
+    await commitLate()
     expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
   })
 
   // Fails where a state is superseded although something of it may be under way.
   it('is waited for although a newer state would supersede it', async () => {
     const shop = world.shop('late.superseded', { orders: 0, stock: 1 })
-    await world.erp.switch({ lateCommit: 1 })
+    await holdNextWrite()
     await shop.round()
-    await dieInFlight(() => shop.round())
+    await until('a write is on its way', async () => (await world.erp.state()).held === 1)
+    await shop.round()
+    await commitLate()
     expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
   })
 })
@@ -83,16 +91,18 @@ describe('a worker that sleeps past its lease', () => {
     // Fails with the mutations `late-writes` and `late-settles`: see mutations.test.ts.
     it(`changes nothing when it wakes up: the fence ${what}`, async () => {
       const { cluster } = world
-      // One lane, and nothing to store: it falls asleep outside of any transaction.
       const shop = world.shop(`asleep.${failpoint}`, { orders: 1, stock: 0 })
-      cluster.avoid(0)
-      await cluster.arm(0, failpoint, { pass: 2, signal: 'SIGSTOP' })
-      while (cluster.reached(failpoint) === 0) await shop.round()
+      await cluster.arm(0, failpoint, { signal: 'SIGSTOP' })
+      cluster.only(0)
+      await shop.round()
+      await until('it falls asleep', () => cluster.reached(failpoint) > 0)
+      cluster.only(1, 2)
+      for (let n = 0; n < 3; n += 1) await shop.round()
       await until('the others have done its work', async () => (await world.verdict(shop)).lost.length === 0)
       const noticed = cluster.told(notices)
       cluster.signal(0, 'SIGCONT')
       await until('it learns that its lease is lost', () => cluster.told(notices) > noticed)
-      cluster.avoid(0, false)
+      cluster.only(0, 1, 2)
       await shop.round()
       await world.settled()
       expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
@@ -104,14 +114,13 @@ describe('a worker that sleeps past its lease', () => {
     this.timeout(60_000)
     const { cluster } = world
     const shop = world.shop('asleep.store-commit')
-    await cluster.arm(0, 'store-commit', { pass: 3, signal: 'SIGSTOP' })
-    while (cluster.reached('store-commit') === 0)
-      await Promise.any([shop.round(), until('', () => cluster.reached('store-commit') > 0)])
-    cluster.avoid(0)
-    await until('all messages are taken', () => shop.log.every(({ acknowledged }) => acknowledged))
-    await shop.round()
+    await cluster.arm(0, 'store-commit', { signal: 'SIGSTOP' })
+    const sending = shop.round().then(() => shop.round())
+    await until('it falls asleep', () => cluster.reached('store-commit') > 0)
+    cluster.only(1, 2)
+    await sending
     cluster.signal(0, 'SIGCONT')
-    cluster.avoid(0, false)
+    cluster.only(0, 1, 2)
     await world.settled()
     expect(await world.verdict(shop)).to.deep.equal(FLAWLESS)
   })

@@ -33,16 +33,6 @@ for (const kind of STORES) {
       await headquarters.change({ entity: 'A_SalesOrder', action: 'change', count: 1 })
     }
 
-    /** Two more rounds that read to the end: they read the overlap again, and find nothing new in it. */
-    async function polledTwice(): Promise<void> {
-      const completions = new Set<unknown>()
-      await until('two more polls', async () => {
-        const [row] = await world.store.sql<{ at: unknown }>('SELECT completedAt AS at FROM sluice_checkpoints')
-        completions.add(String(row?.at))
-        return completions.size > 2
-      })
-    }
-
     for (const [failpoint, what] of Object.entries(POLL_FAILPOINTS)) {
       it(`finds every change once when killed ${what}`, async () => {
         const { cluster } = world
@@ -55,7 +45,7 @@ for (const kind of STORES) {
         }
         await change()
         await until('nothing is missing', isFound)
-        await polledTwice()
+        await world.polled()
         await world.settled()
         expect(await verdict()).to.deep.equal(FLAWLESS)
         expect(await openWork(world.store)).to.deep.equal({ waiting: 0, leased: 0, stuck: 0 })

@@ -2,7 +2,7 @@ import type { Handler, HandlerEvent, PollPolicy, Source, Target } from 'cap-slui
 import { odataTarget } from 'cap-sluice/odata'
 import { hmac } from 'cap-sluice/sources'
 
-export interface Access {
+interface Access {
   readonly url: string
   readonly user: string
   readonly password: string

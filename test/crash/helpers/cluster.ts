@@ -11,8 +11,8 @@ export interface ClusterOptions extends Omit<ChildOptions, 'name'> {
   readonly mutation?: Mutation
   /** Where the first process dies in its first starts, one after the other, before anybody else starts. */
   readonly diesAtStart?: readonly Failpoint[]
-  /** Instead of the same for all: what single processes know. */
-  readonly subscriptionsOf?: Readonly<Record<number, ChildOptions['subscriptions']>>
+  /** What is different in single processes, in their order. */
+  readonly each?: readonly Partial<Pick<ChildOptions, 'subscriptions' | 'roles'>>[]
 }
 
 interface Slot {
@@ -40,16 +40,16 @@ export class Cluster {
   readonly #slots: readonly Slot[]
   readonly #mutation: Mutation | undefined
   readonly #past: Fact[] = []
-  readonly #avoided = new Set<number>()
+  #inTurn: readonly number[]
   #turn = 0
   #isClosing = false
   #fault: Error | undefined
 
   /** Resolves when all of them listen. */
   static async start(given: ClusterOptions): Promise<Cluster> {
-    const { label, processes, mutation, diesAtStart = [], subscriptionsOf = {}, ...options } = given
+    const { label, processes, mutation, diesAtStart = [], each = [], ...options } = given
     const slots = Array.from({ length: processes }, (_, n) => ({
-      options: { ...options, name: `${label}:${n}`, subscriptions: subscriptionsOf[n] ?? options.subscriptions },
+      options: { ...options, name: `${label}:${n}`, ...each[n] },
       running: undefined,
       deaths: 0,
       dooms: n === 0 ? diesAtStart.map((failpoint) => ({ failpoint })) : [],
@@ -67,6 +67,7 @@ export class Cluster {
 
   private constructor(slots: readonly Slot[], mutation: Mutation | undefined) {
     this.#slots = slots
+    this.#inTurn = slots.map((_, n) => n)
     this.#mutation = mutation
   }
 
@@ -105,18 +106,17 @@ export class Cluster {
   /** Where a sender sends next, as a load balancer decides; undefined while nobody is there. */
   url(): string | undefined {
     this.check()
-    for (let tries = 0; tries < this.#slots.length; tries += 1) {
-      const n = this.#turn++ % this.#slots.length
-      const url = this.#slots[n]?.running?.url
-      if (url && !this.#avoided.has(n)) return url
+    for (let tries = 0; tries < this.#inTurn.length; tries += 1) {
+      const n = this.#inTurn[this.#turn++ % this.#inTurn.length]
+      const url = this.#slots[n ?? 0]?.running?.url
+      if (url) return url
     }
     return undefined
   }
 
-  /** Takes a process out of the load balancer's turn, or back in. */
-  avoid(n: number, isAvoided = true): void {
-    if (isAvoided) this.#avoided.add(n)
-    else this.#avoided.delete(n)
+  /** Whom the load balancer sends to from now on. */
+  only(...processes: readonly number[]): void {
+    this.#inTurn = processes
   }
 
   get size(): number {
@@ -126,6 +126,11 @@ export class Cluster {
   deaths(n: number): number {
     this.check()
     return this.#slots[n]?.deaths ?? 0
+  }
+
+  get allDeaths(): number {
+    this.check()
+    return this.#slots.reduce((sum, { deaths }) => sum + deaths, 0)
   }
 
   /** How often any process has told this, the dead ones included. */
@@ -139,15 +144,24 @@ export class Cluster {
     return this.told(({ reached }) => reached === failpoint)
   }
 
-  /** @param later where it dies in its next lives */
-  async arm(n: number, failpoint: Failpoint, more: Partial<Armed> = {}, later: readonly Doom[] = []): Promise<void> {
-    const slot = this.#slots[n]
+  async listens(n: number): Promise<void> {
     await until(`process ${n} listens`, () => {
       this.check()
-      return slot?.running?.url !== undefined
+      return this.#slots[n]?.running?.url !== undefined
     })
+  }
+
+  /** @param later where it dies in its next lives */
+  async arm(n: number, failpoint: Failpoint, more: Partial<Armed> = {}, later: readonly Doom[] = []): Promise<void> {
+    await this.listens(n)
+    const slot = this.#slots[n]
     if (slot) slot.dooms = later
     await slot?.running?.arm(armedAt({ ...more, failpoint }))
+  }
+
+  /** The first process that comes there dies. */
+  async armAll(failpoint: Failpoint): Promise<void> {
+    for (const n of this.#slots.keys()) await this.arm(n, failpoint)
   }
 
   async disarm(): Promise<void> {

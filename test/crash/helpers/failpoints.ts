@@ -13,6 +13,7 @@ export const EVENT_FAILPOINTS = {
   claimed: 'after the claim, before the handler',
   handler: 'with the handler entered',
   write: 'before a write is sent, the guard passed',
+  'write-sent': 'with a write handed over to the network',
   'write-answered': 'with a write committed by the ERP and its answer unread',
   written: "after one write's answer, before the next write",
   settle: 'after all writes, before they are settled',

@@ -13,18 +13,15 @@ import type { CdsInbox } from '../../../adapters/inbox/index.ts'
  * - `no-settling`: a look-up may come before the lost create has committed
  * - `checkpoint-first`: a poll's checkpoint is committed before the events it stands for
  */
-export const MUTATIONS = [
-  'answer-before-commit',
-  'no-transaction',
-  'settle-at-the-end',
-  'late-writes',
-  'late-settles',
-  'no-look-up',
-  'no-settling',
-  'checkpoint-first',
-] as const
-
-export type Mutation = (typeof MUTATIONS)[number]
+export type Mutation =
+  | 'answer-before-commit'
+  | 'no-transaction'
+  | 'settle-at-the-end'
+  | 'late-writes'
+  | 'late-settles'
+  | 'no-look-up'
+  | 'no-settling'
+  | 'checkpoint-first'
 
 export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): Inbox {
   const { intake, work, journal } = inbox

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { CdsInboxOptions } from '../../../adapters/inbox/index.ts'
+import { openService } from '../../../adapters/inbox/postgres/service.ts'
 import { testDatabase } from '../../helpers/postgres.ts'
 
 /** A store for the gateways of one suite, and the only look the tests take into it: what is still to be done. */
@@ -54,3 +55,19 @@ export const STORES = [
   { title: 'SQLite, one process', short: 'sqlite', processes: 1, open: sqliteStore },
   { title: 'Postgres, three processes', short: 'postgres', processes: 3, open: postgresStore },
 ] as const
+
+/** Takes a Postgres database away from everybody as a failed server does. @returns how to bring it back */
+export async function takeDown({ inbox: { credentials } }: CrashStore): Promise<() => Promise<void>> {
+  const service = await openService({ credentials: { ...credentials, database: 'postgres' } }, {})
+  const tx = service.tx({})
+  await tx.begin(true)
+  const name = String(credentials?.database)
+  const allow = (is: boolean) => tx.dbc.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS ${is}`)
+  await allow(false)
+  await tx.dbc.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+  return async () => {
+    await allow(true)
+    await tx.release()
+    await service.disconnect()
+  }
+}

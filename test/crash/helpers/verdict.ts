@@ -102,7 +102,7 @@ function judgeStates(sent: readonly SentMessage[], rows: readonly Row[]): Verdic
   }
 }
 
-const merge = (...verdicts: readonly Verdict[]): Verdict => ({
+export const merge = (...verdicts: readonly Verdict[]): Verdict => ({
   lost: verdicts.flatMap(({ lost }) => lost),
   duplicates: verdicts.flatMap(({ duplicates }) => duplicates),
   unknown: verdicts.flatMap(({ unknown }) => unknown),

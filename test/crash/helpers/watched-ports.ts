@@ -129,10 +129,15 @@ export const watchedHandler =
     }
   }
 
-/** The ERP has committed and answered, and nobody has read a byte of it. */
-export function watchAnswers(): void {
-  subscribe('http.client.response.finish', (message) => {
+const isWrite = ({ method }: ClientRequest): boolean => method === 'POST' || method === 'PATCH'
+
+/** A write on its way, and one that the ERP has committed and answered while nobody has read a byte of that. */
+export function watchWrites(): void {
+  subscribe('http.client.request.start', (message) => {
     const { request } = message as { request: ClientRequest }
-    if (request.method === 'POST' || request.method === 'PATCH') reach('write-answered')
+    if (isWrite(request)) request.once('finish', () => reach('write-sent'))
+  })
+  subscribe('http.client.response.finish', (message) => {
+    if (isWrite((message as { request: ClientRequest }).request)) reach('write-answered')
   })
 }

@@ -9,12 +9,15 @@ import { judge, type Verdict } from './verdict.ts'
 
 type WorldOptions = Partial<Omit<ClusterOptions, 'store' | 'secret' | 'erp'>> & Pick<ClusterOptions, 'label'>
 
+type Common = Omit<ClusterOptions, 'label'>
+
 /** Gateways on one store, the ERP they write to, and shops that send to them. */
 export class World {
   readonly store: CrashStore
   readonly erp: ErpSandbox
   readonly cluster: Cluster
-  readonly #secret: string
+  readonly #common: Common
+  readonly #joined: Cluster[] = []
 
   static async open(
     suite: Mocha.Context,
@@ -26,46 +29,63 @@ export class World {
     const store = await kind.open(suite)
     await prepare(store)
     const erp = await sharedErp()
-    const secret = randomBytes(16).toString('hex')
-    const cluster = await Cluster.start({
+    const common = {
       processes: kind.processes,
-      subscriptions: ['orders', 'stock'],
+      subscriptions: ['orders', 'stock'] as const,
       leaseMs: 1_000,
       settleMs: 500,
-      ...options,
       store: store.inbox,
-      secret,
+      secret: randomBytes(16).toString('hex'),
       erp: { url: erp.url, user: erp.user, password: erp.password },
-    })
-    return new World(store, erp, cluster, secret)
+    }
+    return new World(store, erp, await Cluster.start({ ...common, ...options }), common)
   }
 
-  private constructor(store: CrashStore, erp: ErpSandbox, cluster: Cluster, secret: string) {
+  /** More gateways on the same store, as an upgrade or another application brings them. */
+  async join(options: WorldOptions): Promise<Cluster> {
+    const cluster = await Cluster.start({ ...this.#common, ...options })
+    this.#joined.push(cluster)
+    return cluster
+  }
+
+  private constructor(store: CrashStore, erp: ErpSandbox, cluster: Cluster, common: Common) {
     this.store = store
     this.erp = erp
     this.cluster = cluster
-    this.#secret = secret
+    this.#common = common
   }
 
   shop(name: string, keys?: ConstructorParameters<typeof Shop>[3]): Shop {
-    return new Shop(this.#secret, name, () => this.cluster.url(), keys)
+    return new Shop(this.#common.secret, name, () => this.cluster.url(), keys)
   }
 
   /** Until no dispatch waits and no lane is leased: whoever was killed, somebody has ended its work. */
-  async settled(): Promise<void> {
-    await until('everything ends', async () => {
+  async settled(withinMs?: number): Promise<void> {
+    const isSettled = async () => {
       this.cluster.check()
       const { waiting, leased } = await openWork(this.store)
       return waiting + leased === 0
+    }
+    await until('everything ends', isSettled, withinMs)
+  }
+
+  /** Until two more polls have read to the end: the second began after this was called, and read the overlap again. */
+  async polled(): Promise<void> {
+    const completions = new Set<string>()
+    await until('two more polls', async () => {
+      this.cluster.check()
+      const [row] = await this.store.sql<{ at: unknown }>('SELECT completedAt AS at FROM sluice_checkpoints')
+      completions.add(String(row?.at))
+      return completions.size > 2
     })
   }
 
-  verdict(shop: Shop): Promise<Verdict> {
-    return judge(this.erp, shop)
+  verdict(shop: Shop, chains?: Parameters<typeof judge>[2]): Promise<Verdict> {
+    return judge(this.erp, shop, chains)
   }
 
   async close(): Promise<void> {
-    await this.cluster.close()
+    for (const cluster of [this.cluster, ...this.#joined]) await cluster.close()
     await this.store.remove()
   }
 }

@@ -35,14 +35,6 @@ describe('the crash tests notice', () => {
     while (cluster.reached(failpoint) === 0) await shop.round()
   }
 
-  async function fallAsleep(cluster: World['cluster'], shop: Shop, failpoint: 'handler' | 'settle') {
-    await cluster.arm(0, failpoint, { signal: 'SIGSTOP' })
-    cluster.only(0)
-    await shop.round()
-    await until('it falls asleep', () => cluster.reached(failpoint) > 0)
-    cluster.only(1, 2)
-  }
-
   it('an answer before the COMMIT (peer defect 4): the event is lost', async function () {
     const opened = await open(this, 'answer-before-commit')
     await crashed(opened, 'store-commit')
@@ -90,20 +82,16 @@ describe('the crash tests notice', () => {
 
   it('a write after the lease is lost: the ERP has it twice', async function () {
     const { world, cluster, shop } = await open(this, 'late-writes', { orders: 1, stock: 0 })
-    await fallAsleep(cluster, shop, 'handler')
-    await shop.round()
-    await until('the others have done its work', async () => (await world.verdict(shop)).lost.length === 0)
+    await world.fallAsleep(shop, 'handler')
+    await world.workOn(shop)
     cluster.signal(0, 'SIGCONT')
     await until('its late write is there', async () => (await world.verdict(shop)).duplicates.length > 0)
   })
 
   it('a result that counts after the lease is lost: two work on one lane', async function () {
     const { world, cluster, shop } = await open(this, 'late-settles', { orders: 1, stock: 0 })
-    await fallAsleep(cluster, shop, 'settle')
-    await world.erp.switch({ slow: 150 })
-    for (let n = 0; n < 8; n += 1) await shop.round()
-    const done = (await world.erp.rows('IncomingDocuments')).length
-    await until('another works on the lane', async () => (await world.erp.rows('IncomingDocuments')).length > done + 2)
+    await world.fallAsleep(shop, 'settle')
+    await world.workOn(shop)
     cluster.signal(0, 'SIGCONT')
     await until('the ERP shows it', async () => {
       const { duplicates, reordered } = await world.verdict(shop)

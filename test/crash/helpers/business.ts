@@ -94,13 +94,14 @@ const SUBSCRIPTIONS = {
       }
     }),
   }),
-  // A state becomes one record that shows the latest one. Nothing in the record guards it: the lane's order must.
+  // A state becomes a note of its own, and one record that shows the latest. Nothing in it guards it: the lane must.
   stock: (system: string) => ({
     on: ['shop.stock.changed'],
     retry: RETRY,
-    handler: handlerOf(async ({ data: { key, seq } }, { orders }) => {
-      const row = { SalesOrderType: 'OR', SalesOrganization: '1010', SoldToParty: '17100001', TotalNetAmount: seq }
-      await orders?.upsert('A_SalesOrder', { reference: key }, { ...row, PurchaseOrderByCustomer: system })
+    handler: handlerOf(async ({ id, data }, { documents, orders }) => {
+      await documents?.create('IncomingDocuments', document(system, 'state', data), { reference: `${id}/state` })
+      const row = { SalesOrderType: 'OR', SalesOrganization: '1010', SoldToParty: '17100001', TotalNetAmount: data.seq }
+      await orders?.upsert('A_SalesOrder', { reference: data.key }, { ...row, PurchaseOrderByCustomer: system })
     }),
   }),
   // A handler that takes its process with it.

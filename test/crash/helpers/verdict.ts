@@ -27,21 +27,20 @@ export async function judge(
 ): Promise<Verdict> {
   const [documents, orders] = await Promise.all([erp.rows('IncomingDocuments'), erp.rows('A_SalesOrder')])
   const isOurs = (reference: unknown) => String(reference).startsWith(`${name}:`)
-  const facts = log.filter(({ type }) => type === 'order.created')
   const ours = documents.filter((row) => isOurs(row.ExternalReference))
+  const of = (steps: readonly string[]) => ours.filter((row) => steps.includes(String(row.EventType)))
+  const facts = log.filter(({ type }) => type === 'order.created')
+  const states = log.filter(({ type }) => type === 'stock.changed')
+  const known = [...chains.flat(), 'state']
   return merge(
-    ...chains.map((steps) =>
-      judgeFacts(
-        facts,
-        ours.filter((row) => steps.includes(String(row.EventType))),
-        steps,
-      ),
-    ),
-    { ...FLAWLESS, unknown: ours.filter((row) => !chains.flat().includes(String(row.EventType))).map(referenceOf) },
-    judgeStates(
-      log.filter(({ type }) => type === 'stock.changed'),
+    ...chains.map((steps) => judgeDocuments(facts, of(steps), steps)),
+    // A state that was superseded leaves no document.
+    { ...judgeDocuments(states, of(['state']), ['state']), lost: [] },
+    judgeRecords(
+      states,
       orders.filter((row) => isOurs(row.ExternalDocumentID)),
     ),
+    { ...FLAWLESS, unknown: ours.filter((row) => !known.includes(String(row.EventType))).map(referenceOf) },
   )
 }
 
@@ -68,7 +67,7 @@ export async function judgeChanges(erp: ErpSandbox, headquarters: ErpSandbox, la
   }
 }
 
-function judgeFacts(sent: readonly SentMessage[], rows: readonly Row[], steps: readonly string[]): Verdict {
+function judgeDocuments(sent: readonly SentMessage[], rows: readonly Row[], steps: readonly string[]): Verdict {
   const found = Map.groupBy(rows, referenceOf)
   const expected = new Map(sent.flatMap((one) => steps.map((step) => [`${one.id}/${step}`, one])))
   /** The ERP numbers its documents in the order they come. */
@@ -88,7 +87,7 @@ function judgeFacts(sent: readonly SentMessage[], rows: readonly Row[], steps: r
   }
 }
 
-function judgeStates(sent: readonly SentMessage[], rows: readonly Row[]): Verdict {
+function judgeRecords(sent: readonly SentMessage[], rows: readonly Row[]): Verdict {
   const found = Map.groupBy(rows, (row) => String(row.ExternalDocumentID))
   const byKey = Map.groupBy(sent, ({ key }) => key)
   const shown = (key: string) => Math.max(0, ...(found.get(key) ?? []).map((row) => Number(row.TotalNetAmount)))

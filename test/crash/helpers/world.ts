@@ -9,6 +9,9 @@ import { judge, type Verdict } from './verdict.ts'
 
 type WorldOptions = Partial<Omit<ClusterOptions, 'store' | 'secret' | 'erp'>> & Pick<ClusterOptions, 'label'>
 
+/** Long enough that others come in between; shorter than what the ERP may take to settle. */
+const SLOW_MS = 150
+
 type Common = Omit<ClusterOptions, 'label'>
 
 /** Gateways on one store, the ERP they write to, and shops that send to them. */
@@ -78,6 +81,29 @@ export class World {
       completions.add(String(row?.at))
       return completions.size > 2
     })
+  }
+
+  /** Of three processes, the first takes a shop's message, as soon as no other is faster, and is frozen with it. */
+  async fallAsleep(shop: Shop, failpoint: 'handler' | 'settle'): Promise<void> {
+    const { cluster } = this
+    const isAsleep = () => cluster.reached(failpoint) > 0
+    await cluster.arm(0, failpoint, { signal: 'SIGSTOP' })
+    cluster.only(0)
+    for (let sent = Promise.resolve(); !isAsleep(); ) {
+      sent = shop.round()
+      await until('it falls asleep', async () => isAsleep() || (await this.verdict(shop)).lost.length === 0)
+      if (isAsleep()) cluster.only(1, 2)
+      await sent
+    }
+  }
+
+  /** Until another process has taken the lane over, and is in the middle of work that takes a while. */
+  async workOn(shop: Shop): Promise<void> {
+    await this.erp.switch({ slow: SLOW_MS })
+    for (let n = 0; n < 8; n += 1) await shop.round()
+    const documents = async () => (await this.erp.rows('IncomingDocuments')).length
+    const before = await documents()
+    await until('another process works on the lane', async () => (await documents()) > before + 2)
   }
 
   verdict(shop: Shop, chains?: Parameters<typeof judge>[2]): Promise<Verdict> {

@@ -88,17 +88,6 @@ describe('the crash tests notice', () => {
     await until('its late write is there', async () => (await world.verdict(shop)).duplicates.length > 0)
   })
 
-  it('a result that counts after the lease is lost: two work on one lane', async function () {
-    const { world, cluster, shop } = await open(this, 'late-settles', { orders: 1, stock: 0 })
-    await world.fallAsleep(shop, 'settle')
-    await world.workOn(shop)
-    cluster.signal(0, 'SIGCONT')
-    await until('the ERP shows it', async () => {
-      const { duplicates, reordered } = await world.verdict(shop)
-      return duplicates.length + reordered.length > 0
-    })
-  })
-
   it('a checkpoint before the events it stands for: the change is lost', async function () {
     const headquarters = await sharedHeadquarters()
     const { url, user, password } = headquarters

@@ -12,7 +12,8 @@ const PASS = 3
 const SLOW_MS = 150
 
 for (const kind of STORES) {
-  describe(`kill -9 at every step: ${kind.title}`, () => {
+  describe(`kill -9 at every step: ${kind.title}`, function () {
+    this.timeout(60_000)
     let world: World
 
     before(async function () {

@@ -7,7 +7,8 @@ import { World } from './helpers/world.ts'
 
 const [, POSTGRES] = STORES
 
-describe('a write that commits after its sender died', () => {
+describe('a write that commits after its sender died', function () {
+  this.timeout(60_000)
   let world: World
 
   before(async function () {
@@ -76,7 +77,8 @@ describe('a write that commits after its sender died', () => {
   })
 })
 
-describe('a worker that sleeps past its lease', () => {
+describe('a worker that sleeps past its lease', function () {
+  this.timeout(60_000)
   let world: World
 
   before(async function () {
@@ -106,8 +108,7 @@ describe('a worker that sleeps past its lease', () => {
   }
 
   // Fails without `idle_in_transaction_session_timeout`: the database cannot know that nobody will commit.
-  it('holds up nobody for long when it falls asleep in a transaction', async function () {
-    this.timeout(60_000)
+  it('holds up nobody for long when it falls asleep in a transaction', async () => {
     const { cluster } = world
     const shop = world.shop('asleep.store-commit')
     await cluster.arm(0, 'store-commit', { signal: 'SIGSTOP' })

@@ -10,7 +10,8 @@ import { World } from './helpers/world.ts'
 const [SQLITE, POSTGRES] = STORES
 
 // The crash tests are believed because they fail here, where one protection is taken away (see helpers/mutations.ts).
-describe('the crash tests notice', () => {
+describe('the crash tests notice', function () {
+  this.timeout(60_000)
   let world: World | undefined
 
   afterEach(async () => {

@@ -9,7 +9,8 @@ import { World } from './helpers/world.ts'
 const [, POSTGRES] = STORES
 const CHAINS = [['order', 'confirmation'], ['audit']]
 
-describe('gateways of different kinds on one Postgres', () => {
+describe('gateways of different kinds on one Postgres', function () {
+  this.timeout(60_000)
   let world: World | undefined
 
   afterEach(async () => {

@@ -8,7 +8,8 @@ import { FLAWLESS, judgeChanges, type Verdict } from './helpers/verdict.ts'
 import { World } from './helpers/world.ts'
 
 for (const kind of STORES) {
-  describe(`kill -9 at every step of a poll: ${kind.title}`, () => {
+  describe(`kill -9 at every step of a poll: ${kind.title}`, function () {
+    this.timeout(60_000)
     const label = `${kind.short}-poll`
     let headquarters: ErpSandbox
     let world: World
@@ -38,11 +39,12 @@ for (const kind of STORES) {
         const { cluster } = world
         const isDead = () => cluster.reached(failpoint as Failpoint) > 0
         const isFound = async () => (await verdict()).lost.length === 0
-        await cluster.arm(0, failpoint as Failpoint, { pass: 2 })
+        await cluster.armAll(failpoint as Failpoint, { pass: 2 })
         while (!isDead()) {
           await change()
           await until('somebody finds the changes, or dies of it', async () => isDead() || (await isFound()))
         }
+        await cluster.disarm()
         await change()
         await until('nothing is missing', isFound)
         await world.polled()

@@ -14,7 +14,10 @@ const FAILPOINTS = [
   'renew',
 ] as Failpoint[]
 
-/** Longer than the lease of a second, and shorter than lease and settling time together: see docs of `settleMs`. */
+/**
+ * Longer than the lease of a second, so that others take over; shorter than lease and settling time together, so that a
+ * write handed over just before the freeze has landed when they look for it. Nothing can recognize a later one.
+ */
 const ASLEEP_MS = 1_300
 
 const between = (random: Random, from: number, to: number): number => from + random() * (to - from)

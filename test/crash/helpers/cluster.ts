@@ -160,8 +160,8 @@ export class Cluster {
   }
 
   /** The first process that comes there dies. */
-  async armAll(failpoint: Failpoint): Promise<void> {
-    for (const n of this.#slots.keys()) await this.arm(n, failpoint)
+  async armAll(failpoint: Failpoint, more: Partial<Armed> = {}): Promise<void> {
+    for (const n of this.#slots.keys()) await this.arm(n, failpoint, more)
   }
 
   async disarm(): Promise<void> {

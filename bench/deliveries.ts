@@ -52,12 +52,17 @@ export function toTemplate(path: string, { headers, body }: SignedIssue): Templa
   return { bytes, idAt: bytes.indexOf(EMPTY_ID) }
 }
 
-/** Unique ids of one length: the run's own prefix and a count. */
+/** 50 µs in the unit of UUID v1. */
+const TICKS = 500
+
+/** Unique ids like GitHub's: UUID v1, whose beginning counts 100 ns. `run`: where they start, in ms. */
 export function idsOf(run: number): () => string {
-  const prefix = `${run.toString(16).padStart(8, '0').slice(-8)}-0000-4000-8000-`
-  let count = 0
+  const node = run.toString(16).padStart(12, '0')
+  let ticks = run * 10_000
   return () => {
-    count += 1
-    return prefix + String(count).padStart(12, '0')
+    ticks += TICKS
+    const low = (ticks % 2 ** 32).toString(16).padStart(8, '0')
+    const mid = (Math.floor(ticks / 2 ** 32) % 2 ** 16).toString(16).padStart(4, '0')
+    return `${low}-${mid}-11f0-8f3a-${node}`
   }
 }

@@ -2,9 +2,10 @@ namespace sluice;
 
 /**
  * The stored nouns. Keys serve the hot queries; the few other indexes are created at deployment (CDS declares none).
- * Moments are UTC. Hashes are 32 hex digits (128 bits of SHA-256). Bounds match srv/domain/check-draft.ts.
+ * Moments are UTC. Hashes are 32 hex digits (128 bits of SHA-256), behind what keeps neighbors in time together on disk
+ * (adapters/inbox/hash.ts). Bounds match srv/domain/check-draft.ts.
  */
-type Hash : String(32);
+type Hash : String(56);
 type Name : String(100);
 type DispatchStatus : String(10) enum { waiting; done; skipped; dead; unsure; }
 type Outcome : String(12) enum { accepted; duplicate; conflict; quarantined; ignored; }

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Inbox, Log } from '#domain/ports'
-import type { GuardedFetch, Headers, Reply, Source, SourceContext } from '#domain/source'
+import type { Delivery, GuardedFetch, Headers, Reply, Source, SourceContext } from '#domain/source'
 import { discardRest, distinctHeaders, type NodeRequest, peerOf, readBody, sendReply } from './http.ts'
 import { byteBudget } from './runtime/byte-budget.ts'
+import { correlationOf } from './runtime/correlation.ts'
 import { faultFields } from './runtime/fault-fields.ts'
 import { problem, retryLater } from './runtime/problem.ts'
 import { createReceiver } from './runtime/receive.ts'
@@ -36,7 +37,7 @@ interface DoorParts {
   readonly log: Log
   readonly stored: () => void
   readonly isOpen: () => boolean
-  readonly reject: (source: string, reason: string) => void
+  readonly reject: (source: string, reason: string, correlationId: string) => void
   readonly authenticate: SourceContext['authenticate']
   readonly fetch: GuardedFetch
   readonly publicUrl: string
@@ -59,67 +60,66 @@ export interface Door {
 
 /** Where deliveries come in: finds the source, bounds what is held in memory, and hands the bytes to `receive`. */
 export function createDoor(parts: DoorParts): Door {
-  const { inbox, clock, log, authenticate, fetch, limits } = parts
+  const { clock, log, limits } = parts
   const publicUrl = withoutSlash(parts.publicUrl)
   const budget = byteBudget(limits.budgetBytes)
-  const sources = new Map(Object.entries(parts.sources))
-  const fixed = new Map([...sources.keys()].map((name) => [name, fixedContext(name)]))
-  const receiveFrom = createReceiver({
-    intake: inbox.intake,
+  const entries = new Map(Object.keys(parts.sources).map((name) => [name, toEntry(name)]))
+  const receive = createReceiver({
+    intake: parts.inbox.intake,
     clock,
     log,
-    context,
     reject: parts.reject,
     stored: parts.stored,
     verifyTimeoutMs: limits.verifyTimeoutMs,
   })
   let waiting = 0
 
-  function fixedContext(name: string) {
-    const state: SourceContext['state'] = {
-      get: (key) => inbox.journal.sourceState(name, key),
-      set: (key, value) => inbox.journal.setSourceState(name, key, value),
-    }
-    return { fetch, authenticate, state, cache: ttlCache(clock) }
-  }
-
-  function context(name: string, now: Date): SourceContext {
-    const known = fixed.get(name) ?? fixedContext(name)
-    let signal: AbortSignal | undefined
+  function toEntry(name: string): Entry {
+    const source = parts.sources[name] as Source
+    const { journal } = parts.inbox
     return {
-      ...known,
-      now,
-      // Made only if a source asks for it: most never look, and a timer per delivery is not free.
-      get signal() {
-        signal ??= AbortSignal.timeout(limits.verifyTimeoutMs)
-        return signal
+      name,
+      source,
+      maxBytes: source.limits?.maxBytes ?? limits.maxBytes,
+      surroundings: {
+        fetch: parts.fetch,
+        authenticate: parts.authenticate,
+        cache: ttlCache(clock),
+        state: {
+          get: (key) => journal.sourceState(name, key),
+          set: (key, value) => journal.setSourceState(name, key, value),
+        },
       },
     }
   }
 
   /** What decides before a body is worth reading. */
-  function admit(name: string): { source: Source } | { refused: Reply } {
+  function admit(name: string): Entry | Refused {
     if (!parts.isOpen()) return { refused: retryLater('not-started', 1_000) }
-    const source = sources.get(name)
-    if (!source) return { refused: problem('unknown-source') }
+    const entry = entries.get(name)
+    if (!entry) return { refused: problem('unknown-source') }
     if (waiting >= limits.waiting) return { refused: retryLater('overloaded', 1_000) }
-    return { source }
+    return entry
   }
 
-  async function take(name: string, source: Source, incoming: Incoming): Promise<Reply> {
-    const [path, query] = splitUrl(incoming.url)
+  async function take({ name, source, surroundings }: Entry, incoming: Incoming): Promise<Reply> {
+    const { method, url, headers, body, oversized, correlationId, peer } = incoming
+    const [path, query] = splitUrl(url)
+    const receivedAt = clock.now()
+    const delivery: Delivery = {
+      method,
+      url: publicUrl + url,
+      path,
+      query: new URLSearchParams(query),
+      headers,
+      body,
+      receivedAt,
+      ...(peer ? { peer } : {}),
+    }
+    const context = new DeliveryContext(surroundings, receivedAt, limits.verifyTimeoutMs)
     waiting += 1
     try {
-      return await receiveFrom(name, source, {
-        method: incoming.method,
-        url: `${publicUrl}${incoming.url}`,
-        path,
-        query: new URLSearchParams(query),
-        headers: incoming.headers,
-        body: incoming.body,
-        oversized: incoming.oversized,
-        ...(incoming.peer ? { peer: incoming.peer } : {}),
-      })
+      return await receive({ name, source, delivery, context, oversized, correlationId })
     } finally {
       waiting -= 1
     }
@@ -131,48 +131,46 @@ export function createDoor(parts: DoorParts): Door {
     next?: (error?: unknown) => void,
   ): Promise<void> {
     const url = request.originalUrl ?? request.url ?? '/'
-    const name = sourceName(url)
-    const admitted = admit(name)
-    if ('refused' in admitted) {
-      if (next && admitted.refused.status === 404) return next()
-      return sendReply(response, admitted.refused)
+    const entry = admit(sourceName(url))
+    const headers = distinctHeaders(request)
+    const correlationId = correlationOf(headers)
+    if ('refused' in entry) {
+      if (next && entry.refused.status === 404) return next()
+      return sendReply(response, entry.refused, correlationId)
     }
-    const { source } = admitted
-    const maxBytes = source.limits?.maxBytes ?? limits.maxBytes
-    if (source.acknowledge !== 'always-ok' && Number(request.headers['content-length']) > maxBytes) {
-      parts.reject(name, 'too-large')
+    const { name, source, maxBytes } = entry
+    if (source.acknowledge !== 'always-ok' && Number(headers['content-length']?.[0]) > maxBytes) {
+      parts.reject(name, 'too-large', correlationId)
       discardRest(request, limits.bodyTimeoutMs)
-      return sendReply(response, problem('too-large'))
+      return sendReply(response, problem('too-large'), correlationId)
     }
-    const body = await readBody(request, { maxBytes, timeoutMs: limits.bodyTimeoutMs }, budget)
-    if ('failed' in body) {
-      if (body.failed === 'gone') return
-      if (body.failed.status === 500)
-        log.error('a body parser ran before Sluice', { source: name, remedy: BODY_CONSUMED_REMEDY })
-      return sendReply(response, body.failed)
-    }
-    try {
-      const incoming = {
-        method: request.method ?? 'GET',
-        url,
-        headers: distinctHeaders(request),
-        peer: peerOf(request),
+    const read = await readBody(request, { maxBytes, timeoutMs: limits.bodyTimeoutMs }, budget)
+    if ('failed' in read) {
+      if (read.failed === 'gone') return
+      if (read.failed.status === 500) {
+        log.error('a body parser ran before Sluice', { source: name, correlationId, remedy: BODY_CONSUMED_REMEDY })
       }
-      sendReply(response, await take(name, source, { ...incoming, body: body.bytes, oversized: body.oversized }))
+      return sendReply(response, read.failed, correlationId)
+    }
+    const { bytes: body, oversized } = read
+    try {
+      const peer = peerOf(request)
+      const method = request.method ?? 'GET'
+      const reply = await take(entry, { method, url, headers, body, oversized, correlationId, peer })
+      sendReply(response, reply, correlationId)
     } finally {
-      budget.give(body.bytes.length)
+      budget.give(body.length)
     }
   }
 
   return {
-    receive: async ({ method, url, headers, body, source: given }) => {
-      const name = given ?? sourceName(url)
-      const admitted = admit(name)
-      if ('refused' in admitted) return admitted.refused
-      const { source } = admitted
-      const kept = body.subarray(0, source.limits?.maxBytes ?? limits.maxBytes)
+    receive: async ({ method, url, headers: given, body, source }) => {
+      const entry = admit(source ?? sourceName(url))
+      if ('refused' in entry) return entry.refused
+      const kept = body.subarray(0, entry.maxBytes)
       const oversized = kept.length < body.length
-      return take(name, source, { method, url, headers: toDistinct(headers), body: kept, oversized })
+      const headers = toDistinct(given)
+      return take(entry, { method, url, headers, body: kept, oversized, correlationId: correlationOf(headers) })
     },
     express: (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => {
       serve(request, response, next).catch((thrown) => {
@@ -183,12 +181,52 @@ export function createDoor(parts: DoorParts): Door {
   }
 }
 
+interface Refused {
+  readonly refused: Reply
+}
+
+/** A configured source with what its checks may use of the outside world. */
+interface Entry {
+  readonly name: string
+  readonly source: Source
+  readonly maxBytes: number
+  readonly surroundings: Surroundings
+}
+
+type Surroundings = Omit<SourceContext, 'now' | 'signal'>
+
+class DeliveryContext implements SourceContext {
+  readonly fetch: SourceContext['fetch']
+  readonly authenticate: SourceContext['authenticate']
+  readonly cache: SourceContext['cache']
+  readonly state: SourceContext['state']
+  readonly now: Date
+  readonly #timeoutMs: number
+  #signal: AbortSignal | undefined
+
+  constructor({ fetch, authenticate, cache, state }: Surroundings, now: Date, timeoutMs: number) {
+    this.fetch = fetch
+    this.authenticate = authenticate
+    this.cache = cache
+    this.state = state
+    this.now = now
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Made only if a source asks for it: most never look, and a timer per delivery is not free. */
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.timeout(this.#timeoutMs)
+    return this.#signal
+  }
+}
+
 interface Incoming {
   readonly method: string
   readonly url: string
   readonly headers: Headers
   readonly body: Uint8Array
   readonly oversized: boolean
+  readonly correlationId: string
   readonly peer?: ReturnType<typeof peerOf>
 }
 
@@ -203,10 +241,11 @@ function splitUrl(url: string): [path: string, query: string] {
 
 /** The last path segment. */
 function sourceName(url: string): string {
-  const segment =
-    splitUrl(url)[0]
-      .split('/')
-      .findLast((each) => each !== '') ?? ''
+  const [path] = splitUrl(url)
+  let end = path.length
+  while (path[end - 1] === '/') end -= 1
+  const segment = path.slice(path.lastIndexOf('/', end - 1) + 1, end)
+  if (!segment.includes('%')) return segment
   try {
     return decodeURIComponent(segment)
   } catch (malformed) {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Headers, Reply } from '#domain/source'
 import type { ByteBudget } from './runtime/byte-budget.ts'
@@ -62,12 +62,14 @@ export function discardRest(request: IncomingMessage, timeoutMs: number): void {
   request.once('close', () => clearTimeout(timer)).resume()
 }
 
-export function sendReply(response: ServerResponse, reply: Reply): void {
+export function sendReply(response: ServerResponse, reply: Reply, correlationId?: string): void {
   if (response.headersSent || response.writableEnded) return
-  const { status, headers, body = '' } = reply
+  const { status, body = '' } = reply
+  const headers: OutgoingHttpHeaders = { 'x-content-type-options': 'nosniff' }
+  if (correlationId) headers['x-correlation-id'] = correlationId
   // RFC 9110 §8.6: a 204 has no length; without one, every other answer would be chunked.
-  const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }
-  response.writeHead(status, { 'x-content-type-options': 'nosniff', ...length, ...headers })
+  if (status !== 204) headers['content-length'] = Buffer.byteLength(body)
+  response.writeHead(status, Object.assign(headers, reply.headers))
   response.end(body)
 }
 

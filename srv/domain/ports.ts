@@ -36,6 +36,8 @@ export interface NewEvent {
   readonly object?: ObjectRef
   readonly data?: string
   readonly dataBase64?: string
+  /** `data` is its delivery's body, byte for byte: one copy is enough. */
+  readonly dataIsBody?: boolean
 }
 
 export type NewItem =

@@ -11,6 +11,8 @@ export interface AttemptScope {
   readonly effects: readonly Effect[]
   readonly sessions: Readonly<Record<string, TargetSession>>
   close(reason: string): void
+  /** Called when it is closed, until somebody else is named. */
+  onClose(over: ((reason: SluiceError) => void) | undefined): void
 }
 
 export function openScope(
@@ -20,19 +22,29 @@ export function openScope(
   clock: Clock,
   holdsLease: () => boolean,
 ): AttemptScope {
-  const abort = new AbortController()
+  let abort: AbortController | undefined
+  let closing: ((reason: SluiceError) => void) | undefined
   const effects: Effect[] = []
   let closed: string | undefined
   /** What was sent and not definitely refused. */
   const sent = new Set<symbol>()
   const identity = `${dispatch.event.key}:${subscription}`
 
+  /** Made for who asks: most handlers never look, and it is among the dearest things of an attempt. */
+  function signal(): AbortSignal {
+    abort ??= new AbortController()
+    if (closed !== undefined) abort.abort(over(closed))
+    return abort.signal
+  }
+
   const writeScope = (target: string): WriteScope => ({
     dispatch: identity,
     run: dispatch.run,
     // Within a run, what was definitely refused left nothing to look for; another run may have written anything.
     firstTry: dispatch.run === 1 ? dispatch.lastSentAt === undefined : !dispatch.triedBefore,
-    signal: abort.signal,
+    get signal() {
+      return signal()
+    },
     now: () => clock.now(),
     requestId: (step) => requestId(identity, dispatch.run, step),
     guard: () => {
@@ -67,7 +79,9 @@ export function openScope(
   }
 
   return {
-    signal: abort.signal,
+    get signal() {
+      return signal()
+    },
     sessions,
     effects,
     get sent() {
@@ -75,7 +89,15 @@ export function openScope(
     },
     close(reason) {
       closed ??= reason
-      abort.abort(new SluiceError(reason, 'The attempt is over.'))
+      if (abort === undefined && closing === undefined) return
+      const why = over(closed)
+      abort?.abort(why)
+      closing?.(why)
+    },
+    onClose(run) {
+      closing = run
     },
   }
 }
+
+const over = (reason: string) => new SluiceError(reason, 'The attempt is over.')

@@ -45,14 +45,7 @@ export async function runAttempt(
   let result: string | undefined
   try {
     const outcome = await withTimeout(clock, subscription.timeoutMs, scope, async () => {
-      const enriched = await enrich(
-        dispatch,
-        subscription.name,
-        subscription.fetch,
-        parts.targets,
-        parts.work,
-        scope.signal,
-      )
+      const enriched = await enrich(dispatch, subscription.name, subscription.fetch, parts.targets, parts.work, scope)
       if (enriched.skip) return { skip: enriched.skip }
       effect = enriched.effect
       return { value: await handle(parts, subscription, dispatch, scope, enriched.record) }
@@ -85,7 +78,9 @@ function handle(
     subscription: subscription.name,
     run: dispatch.run,
     attempt: dispatch.attempts + 1,
-    signal: scope.signal,
+    get signal() {
+      return scope.signal
+    },
     log: parts.log,
     record,
     targets: scope.sessions,
@@ -97,16 +92,15 @@ function handle(
 function withTimeout<T>(clock: Clock, timeoutMs: number, scope: AttemptScope, run: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = clock.after(timeoutMs, () => {
-      scope.close('timeout')
       reject(new SluiceError('timeout', `The handler did not end within ${timeoutMs} ms.`))
+      scope.close('timeout')
     })
-    const over = () => reject(scope.signal.reason)
-    scope.signal.addEventListener('abort', over, { once: true })
+    scope.onClose(reject)
     run()
       .then(resolve, reject)
       .finally(() => {
         cancel()
-        scope.signal.removeEventListener('abort', over)
+        scope.onClose(undefined)
       })
   })
 }

@@ -27,27 +27,27 @@ export async function enrich(
   fetch: FetchSpec | undefined,
   targets: Readonly<Record<string, Target>>,
   work: Pick<Work, 'effects'>,
-  signal: AbortSignal,
+  scope: { readonly signal: AbortSignal },
 ): Promise<Enriched> {
   const { object, nature } = dispatch.event
-  const record = fetch && object ? await fetchRecord(object, fetch, targets, signal) : undefined
+  const record = fetch && object ? await fetchRecord(object, fetch, targets, scope.signal) : undefined
   const version = versionOf(object, record, dispatch.event.data)
   const found = record ? { record } : {}
   if (!object || !version || nature !== 'state') return found
 
-  const scope = `subscription:${subscription}`
+  const mine = `subscription:${subscription}`
   const name = objectName(object)
   // Only what was written to the system the event comes from can come back as an echo.
   const systems = fetch ? [fetch.target] : Object.keys(targets)
   const [inEffect, ...written] = await work.effects([
-    { scope, object: name },
+    { scope: mine, object: name },
     ...systems.map((target) => ({ scope: `target:${target}`, object: name })),
   ])
   if (written.some((own) => own && compareVersions(own.version, version.version) === 0)) {
     return { ...found, skip: 'echo' }
   }
   if (isSkipped(dispatch.run, version, inEffect)) return { ...found, skip: 'absorbed' }
-  return { ...found, effect: { scope, object: name, version } }
+  return { ...found, effect: { scope: mine, object: name, version } }
 }
 
 /** A replay was asked for: only something older than what is in effect is still refused. */

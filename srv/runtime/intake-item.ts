@@ -49,40 +49,48 @@ function toNewEvent(
   body: Hashed | undefined,
 ): NewEvent {
   const { identity, attributes, nature, object, data, dataBase64 } = draft
-  const dataHash = hashOf(data ?? dataBase64 ?? '', body)
+  const dataIsBody = body !== undefined && data !== undefined && isText(body.bytes, data)
+  const dataHash = dataIsBody ? body.hash : sha256(data ?? dataBase64 ?? '')
   const contentHash = sha256(JSON.stringify([attributes.type, attributes.subject ?? null, dataHash]))
-  return {
+  const event: Writable<NewEvent> = {
     key: newKey(),
     contentHash,
-    attributes: {
-      ...known(attributes),
-      specversion: '1.0',
-      recordedtime: receivedAt.toISOString(),
-      authlevel: attributes.authlevel ?? verified.authlevel,
-    },
+    attributes: known(attributes, receivedAt, verified),
     nature,
-    ...('id' in identity ? { identity: `id:${identity.id}` } : {}),
-    ...('hash' in identity ? { identity: `hash:${contentHash}`, identityWindowMs: identity.windowMs } : {}),
-    ...(object ? { object } : {}),
-    ...(data === undefined ? {} : { data }),
-    ...(dataBase64 === undefined ? {} : { dataBase64 }),
   }
+  if ('id' in identity) event.identity = `id:${identity.id}`
+  if ('hash' in identity) {
+    event.identity = `hash:${contentHash}`
+    event.identityWindowMs = identity.windowMs
+  }
+  if (object) event.object = object
+  if (data !== undefined) event.data = data
+  if (dataBase64 !== undefined) event.dataBase64 = dataBase64
+  if (dataIsBody) event.dataIsBody = true
+  return event
 }
 
-/** Most often an event's data is the whole body, and hashing is a tenth of what a delivery costs. */
-const hashOf = (text: string, body: Hashed | undefined): string =>
-  body && Buffer.byteLength(text) === body.bytes.length && Buffer.from(text).equals(body.bytes)
-    ? body.hash
-    : sha256(text)
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
+
+/** Most often an event's data is the whole body, which then is neither hashed nor stored twice. */
+const isText = (bytes: Uint8Array, text: string): boolean =>
+  text.length <= bytes.length && Buffer.byteLength(text) === bytes.length && Buffer.from(text).equals(bytes)
 
 const KEPT = Object.keys(LIMITS) as (keyof typeof LIMITS)[]
 
 /** The attributes the store keeps. Another extension was neither checked nor bounded. */
-function known(attributes: EventDraft['attributes']): EventDraft['attributes'] {
-  const kept: Partial<Record<keyof typeof LIMITS, string>> = {}
+function known(
+  attributes: EventDraft['attributes'],
+  receivedAt: Date,
+  verified: Pick<Verified, 'authlevel'>,
+): NewEvent['attributes'] {
+  const given = attributes as Partial<Record<keyof typeof LIMITS, string>>
+  const kept: Partial<Record<keyof typeof LIMITS | 'specversion', string>> = { specversion: '1.0' }
   for (const name of KEPT) {
-    const value = (attributes as Partial<Record<keyof typeof LIMITS, string>>)[name]
+    const value = given[name]
     if (value !== undefined) kept[name] = value
   }
-  return kept as EventDraft['attributes']
+  kept.recordedtime = receivedAt.toISOString()
+  kept.authlevel ??= verified.authlevel
+  return kept as NewEvent['attributes']
 }

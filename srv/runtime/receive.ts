@@ -9,18 +9,24 @@ import { checkReply, problem, type RejectionReason, refusalProblem, retryLater }
 import { safeHeaders } from './safe-headers.ts'
 import { orTimeout } from './within-time.ts'
 
-/** A delivery as the HTTP layer hands it over. `oversized`: the body was cut at the limit. */
-export interface IncomingDelivery extends Omit<Delivery, 'receivedAt'> {
-  readonly oversized?: boolean
+/** One delivery on its way through. */
+export interface Arrival {
+  /** The configured source's name. */
+  readonly name: string
+  readonly source: Source
+  readonly delivery: Delivery
+  readonly context: SourceContext
+  /** The body was cut at the limit. */
+  readonly oversized: boolean
+  /** On every log line of this delivery. */
+  readonly correlationId: string
 }
 
 export interface ReceiverParts {
   readonly intake: Intake
   readonly clock: Clock
   readonly log: Log
-  /** Per delivery; carries what a source may use of the outside world. */
-  readonly context: (sourceName: string, now: Date) => SourceContext
-  readonly reject: (sourceName: string, reason: RejectionReason) => void
+  readonly reject: (source: string, reason: RejectionReason, correlationId: string) => void
   /** Called after a commit that brought new events: there is work. */
   readonly stored: () => void
   /** Longest time for each of a source's checks, in ms. */
@@ -33,35 +39,36 @@ const RETRY_MS = 5_000
 export function createReceiver(parts: ReceiverParts) {
   const { intake, clock, log, reject } = parts
 
-  return async function receive(name: string, source: Source, incoming: IncomingDelivery): Promise<Reply> {
-    const { oversized = false, ...rest } = incoming
-    const delivery: Delivery = { ...rest, receivedAt: clock.now() }
-    if (oversized && source.acknowledge !== 'always-ok') return rejected(name, 'too-large', problem('too-large'))
+  return async function receive(arrival: Arrival): Promise<Reply> {
+    if (arrival.oversized && arrival.source.acknowledge !== 'always-ok') {
+      return rejected(arrival, 'too-large', problem('too-large'))
+    }
     let verified: Verified
     try {
-      const gate = await passGate(name, source, delivery)
+      const gate = await passGate(arrival)
       if ('status' in gate) return gate
       verified = gate
     } catch (thrown) {
-      return faulty(name, thrown)
+      return faulty(arrival, thrown)
     }
-    return store(name, source, delivery, verified, oversized)
+    return store(arrival, verified)
   }
 
   /** Everything that sees unverified bytes. A reply ends the delivery here. */
-  async function passGate(name: string, source: Source, delivery: Delivery): Promise<Reply | Verified> {
-    const context = parts.context(name, delivery.receivedAt)
-    const greeting = await inTime(source.handshake?.(delivery, context))
+  async function passGate(arrival: Arrival): Promise<Reply | Verified> {
+    const { source, delivery, context } = arrival
+    const greeting = source.handshake && (await inTime(source.handshake(delivery, context)))
     if (greeting) return greeting
     if (!(source.limits?.methods ?? ['POST']).includes(delivery.method)) {
-      return rejected(name, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
+      return rejected(arrival, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
     }
     const verification = await inTime(source.verify(delivery, context))
     if (verification.ok === 'unknown') {
-      return rejected(name, 'verifier-unavailable', retryLater('verifier-unavailable', verification.retryAfterMs))
+      return rejected(arrival, 'verifier-unavailable', retryLater('verifier-unavailable', verification.retryAfterMs))
     }
-    if (verification.ok !== true) return rejected(name, verification.reason, refusalProblem(verification.status))
-    return (await inTime(source.control?.(delivery, verification, context))) ?? verification
+    if (verification.ok !== true) return rejected(arrival, verification.reason, refusalProblem(verification.status))
+    const answered = source.control && (await inTime(source.control(delivery, verification, context)))
+    return answered ?? verification
   }
 
   /** Only what is really asynchronous gets a timer: most sources are not, and a timer for each delivery is not free. */
@@ -69,39 +76,29 @@ export function createReceiver(parts: ReceiverParts) {
     return value instanceof Promise ? orTimeout(clock, parts.verifyTimeoutMs, 'A check of the source', value) : value
   }
 
-  async function store(
-    name: string,
-    source: Source,
-    delivery: Delivery,
-    verified: Verified,
-    oversized: boolean,
-  ): Promise<Reply> {
+  async function store(arrival: Arrival, verified: Verified): Promise<Reply> {
+    const { name: source, correlationId } = arrival
     let outcome: Outcome | undefined
     try {
-      ;[outcome] = await intake.store([toRow(name, source, delivery, verified, oversized)])
+      ;[outcome] = await intake.store([toRow(arrival, verified)])
     } catch (thrown) {
-      log.error('a delivery could not be stored', { source: name, ...faultFields(thrown) })
+      log.error('a delivery could not be stored', { source, correlationId, ...faultFields(thrown) })
     }
     // Ours, never the sender's: 503, so that it comes again.
     if (!outcome) return retryLater('store-unavailable', RETRY_MS)
     if (outcome.items.some((item) => item.outcome === 'accepted')) parts.stored()
     if (outcome.outcome !== 'accepted') {
-      log.info('delivery', { source: name, delivery: outcome.delivery, outcome: outcome.outcome })
+      log.info('delivery', { source, correlationId, delivery: outcome.delivery, outcome: outcome.outcome })
     }
-    return answer(name, source, outcome, delivery)
+    return answer(arrival, outcome)
   }
 
-  function toRow(
-    name: string,
-    source: Source,
-    delivery: Delivery,
-    verified: Verified,
-    oversized: boolean,
-  ): NewDelivery {
+  function toRow(arrival: Arrival, verified: Verified): NewDelivery {
+    const { name, source, delivery, oversized, correlationId } = arrival
     const bodyHash = sha256(delivery.body)
     const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified, bodyHash)
     if (failed) {
-      const fields = { source: name, kind: source.kind, ...faultFields(failed.thrown) }
+      const fields = { source: name, kind: source.kind, correlationId, ...faultFields(failed.thrown) }
       log.error('a source failed to normalize a verified delivery', fields)
     }
     return {
@@ -123,27 +120,29 @@ export function createReceiver(parts: ReceiverParts) {
   }
 
   /** From here on the delivery is stored, and no fault of the answer may make the sender believe otherwise. */
-  function answer(name: string, source: Source, outcome: Outcome, delivery: Delivery): Reply {
+  function answer({ name, source, delivery, correlationId }: Arrival, outcome: Outcome): Reply {
+    if (!source.reply) return acknowledge(outcome)
     try {
-      const reply = source.reply?.(outcome, delivery) ?? acknowledge(outcome)
+      const reply = source.reply(outcome, delivery)
       checkReply(reply)
       return reply
     } catch (thrown) {
-      log.error('a source failed to answer a stored delivery', { source: name, ...faultFields(thrown) })
+      log.error('a source failed to answer a stored delivery', { source: name, correlationId, ...faultFields(thrown) })
       return acknowledge(outcome)
     }
   }
 
-  function rejected(name: string, reason: RejectionReason, reply: Reply): Reply {
-    reject(name, reason)
+  function rejected({ name, correlationId }: Arrival, reason: RejectionReason, reply: Reply): Reply {
+    reject(name, reason, correlationId)
     return reply
   }
 
   /** A broken source is ours, never the sender's: 503, so that it comes again. */
-  function faulty(name: string, thrown: unknown): Reply {
-    log.error('a delivery could not be verified', { source: name, ...faultFields(thrown) })
+  function faulty(arrival: Arrival, thrown: unknown): Reply {
+    const { name: source, correlationId } = arrival
+    log.error('a delivery could not be verified', { source, correlationId, ...faultFields(thrown) })
     if (toFault(thrown).code === 'store-unavailable') return retryLater('store-unavailable', RETRY_MS)
-    return rejected(name, 'verifier-failed', retryLater('verifier-unavailable', RETRY_MS))
+    return rejected(arrival, 'verifier-failed', retryLater('verifier-unavailable', RETRY_MS))
   }
 }
 

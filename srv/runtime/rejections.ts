@@ -25,14 +25,14 @@ export function rejectionCounter(journal: Pick<Journal, 'countRejections'>, cloc
   }
 
   return {
-    count(source: string, reason: string): void {
+    count(source: string, reason: string, correlationId?: string): void {
       const minute = new Date(Math.floor(clock.now().getTime() / MINUTE_MS) * MINUTE_MS)
       const key = JSON.stringify([source, reason, minute.getTime()])
       const known = counts.get(key)
       if (known) known.count += 1
       else if (counts.size < MAX_KEYS) {
         counts.set(key, { source, reason, minute, count: 1 })
-        log.warn('deliveries are refused', { source, reason })
+        log.warn('deliveries are refused', { source, reason, correlationId })
       }
       cancel ??= clock.after(FLUSH_MS, () => void flush())
     },

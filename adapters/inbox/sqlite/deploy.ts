@@ -11,7 +11,7 @@ type Expansions = Readonly<Record<number, readonly string[]>>
 
 const EXPANSIONS: Expansions = {}
 
-const PAGE_SIZE = 16_384
+const PAGE_SIZE = 8_192
 
 /** CDS declares no secondary indexes. */
 const INDEXES = [

@@ -68,9 +68,8 @@ export function deliveryStore(): StoreDeliveries {
  * bytes such a payload holds the event's key, as text. `readPayload` follows it.
  */
 function payloadOf({ items: [item, more], body }: NewDelivery, { outcome }: Outcome): Uint8Array | string {
-  if (item?.kind !== 'event' || more !== undefined || outcome !== 'accepted') return body
-  const { key, data } = item.event
-  return data !== undefined && data.length <= body.length && Buffer.from(data).equals(body) ? key : body
+  const alone = item?.kind === 'event' && more === undefined && outcome === 'accepted'
+  return alone && item.event.dataIsBody ? item.event.key : body
 }
 
 function recognizeAll(tx: Tx, delivery: NewDelivery, winners: Winner[]): Arrived {

@@ -46,7 +46,7 @@ describe('sqlite: deployment', () => {
     await accept(inbox, one({ id: 'a' }))
     await inbox.close()
     const schema = query(url, 'SELECT sql FROM sqlite_master ORDER BY name')
-    expect(query(url, 'PRAGMA page_size')[0]).to.deep.include({ page_size: 16_384 })
+    expect(query(url, 'PRAGMA page_size')[0]).to.deep.include({ page_size: 8192 })
     expect(query(url, 'PRAGMA journal_mode')[0]).to.deep.include({ journal_mode: 'wal' })
     await Promise.all(Array.from({ length: 3 }, () => deploy(1)))
     expect(query(url, 'SELECT sql FROM sqlite_master ORDER BY name')).to.deep.equal(schema)

@@ -12,9 +12,12 @@ export interface RunningGateway {
 }
 
 /** Where the inbox is. */
-export type Store =
-  | { readonly kind: 'sqlite'; readonly file: string }
-  | { readonly kind: 'postgres'; readonly credentials: Readonly<Record<string, unknown>> }
+export type Store = { readonly kind: 'sqlite'; readonly file: string } | PostgresStore
+
+export interface PostgresStore {
+  readonly kind: 'postgres'
+  readonly credentials: Readonly<Record<string, unknown>>
+}
 
 /** The gateway as users run it: a CAP app, `cds-serve`, every setting at its default but what is given. */
 export async function startGateway(store: Store, settings: object): Promise<RunningGateway> {

@@ -4,6 +4,7 @@ import { profileInto } from './children.ts'
 import { dispatch } from './dispatch.ts'
 import { growth } from './growth.ts'
 import { intake, intakeWithDrain } from './intake.ts'
+import { peers } from './peers.ts'
 import { postgres } from './postgres.ts'
 import { describe, toTable, versions } from './report.ts'
 import type { Measure, Scale } from './run.ts'
@@ -11,15 +12,24 @@ import { webhookToErp } from './webhook-to-erp.ts'
 
 const HELP = `Measures the product against its bars (docs/benchmarks.md).
 
-  npm run bench                     everything but growth's million and Postgres
-  npm run bench -- intake dispatch  some of: intake, intake-drain, dispatch, webhook-to-erp, growth, postgres
+  npm run bench                     everything but growth's million, Postgres and peers
+  npm run bench -- intake dispatch  some of: intake, intake-drain, dispatch, webhook-to-erp, growth, postgres,
+                                    peers (what they are: bench/peers; install them there first)
   npm run bench -- growth --full    with 1,000,000 stored events instead of 100,000
   npm run bench -- --quick          one short rotation, to see that everything runs
   npm run bench -- --rotations 5    how often each variant runs; figures are medians
   npm run bench -- --json           the last line is one JSON object
   npm run bench -- intake --profile folder   with a CPU profile of the product`
 
-const ALL = { intake, 'intake-drain': intakeWithDrain, dispatch, 'webhook-to-erp': webhookToErp, growth, postgres }
+const ALL = {
+  intake,
+  'intake-drain': intakeWithDrain,
+  dispatch,
+  'webhook-to-erp': webhookToErp,
+  growth,
+  postgres,
+  peers,
+}
 const BY_DEFAULT = ['intake', 'intake-drain', 'dispatch', 'webhook-to-erp', 'growth']
 
 const { values, positionals } = parseArgs({

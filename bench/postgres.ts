@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { openService } from '../adapters/inbox/postgres/service.ts'
-import type { Store } from './gateway.ts'
+import type { PostgresStore } from './gateway.ts'
 import { rates } from './intake.ts'
 import { drain, fill, loadFloor, loadGateway, type Measure, NO_OP, rotate, type Scale } from './run.ts'
 import { median } from './statistics.ts'
 
 const { PGHOST = '127.0.0.1', PGPORT = '5432', PGUSER = 'postgres', PGPASSWORD = '' } = process.env
-const SERVER = { host: PGHOST, port: Number(PGPORT), user: PGUSER, password: PGPASSWORD }
+export const SERVER = { host: PGHOST, port: Number(PGPORT), user: PGUSER, password: PGPASSWORD }
 
 /** Intake and dispatch on a Postgres of this machine, named by PGHOST, PGPORT, PGUSER and PGPASSWORD. */
 export async function postgres(scale: Scale): Promise<Measure[]> {
@@ -32,7 +32,7 @@ export async function postgres(scale: Scale): Promise<Measure[]> {
 }
 
 /** A database that is gone when `work` is over. */
-async function inDatabase<T>(work: (store: Store) => Promise<T>): Promise<T> {
+export async function inDatabase<T>(work: (store: PostgresStore) => Promise<T>): Promise<T> {
   const database = `sluice_bench_${randomBytes(6).toString('hex')}`
   await administer(`CREATE DATABASE ${database}`)
   try {

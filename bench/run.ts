@@ -49,7 +49,7 @@ export const fileIn = (folder: string): Store & { kind: 'sqlite' } => ({
   file: join(folder, 'sluice.db'),
 })
 
-async function load(scale: Scale, { port, path }: Pick<RunningGateway, 'port' | 'path'>): Promise<LoadResult> {
+export async function load(scale: Scale, { port, path }: Pick<RunningGateway, 'port' | 'path'>): Promise<LoadResult> {
   const { connections, keys, warmUpMs, measureMs } = scale
   const result = await runScript<LoadResult>('load', {
     port,

@@ -1,0 +1,1 @@
+export function deployable(options: { tarball: string; out: string; lock?: boolean }): void

@@ -1,0 +1,1 @@
+export function hanaArtifacts(out: string): Promise<void>

@@ -1,5 +1,7 @@
 import http from 'node:http'
+import https from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /** One HTTP request as a value: what the simulators decide about before anything reaches an application. */
 export interface HttpRequest {
@@ -8,6 +10,8 @@ export interface HttpRequest {
   readonly url: string
   readonly headers: http.IncomingHttpHeaders
   readonly body: Buffer
+  /** What the client showed in the TLS handshake, in DER; nobody has checked who signed it. */
+  readonly certificate?: Buffer
 }
 
 export interface HttpAnswer {
@@ -22,15 +26,25 @@ export const answerJson = (status: number, value: unknown): HttpAnswer => ({
   body: JSON.stringify(value),
 })
 
-/** A server whose requests are values; `cut` ends the connection without an answer. */
-export const simulatorServer = (answer: (request: HttpRequest) => Promise<HttpAnswer | 'cut'>): http.Server =>
-  http.createServer(async (incoming, response) => {
+/**
+ * A server whose requests are values; `cut` ends the connection without an answer.
+ * @param tls PEM of the server's certificate and its key; it asks clients for theirs
+ */
+export const simulatorServer = (
+  answer: (request: HttpRequest) => Promise<HttpAnswer | 'cut'>,
+  tls?: { readonly cert: string; readonly key: string },
+): http.Server | https.Server => {
+  const serve = async (incoming: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     const request = await readRequest(incoming)
     if (!request) return
     const result = await answer(request)
     if (result === 'cut') incoming.socket.destroy()
     else writeAnswer(response, result)
-  })
+  }
+  return tls
+    ? https.createServer({ ...tls, requestCert: true, rejectUnauthorized: false }, serve)
+    : http.createServer(serve)
+}
 
 /** @returns undefined when the client went away before it had sent everything. */
 const readRequest = async (incoming: http.IncomingMessage): Promise<HttpRequest | undefined> => {
@@ -41,8 +55,9 @@ const readRequest = async (incoming: http.IncomingMessage): Promise<HttpRequest 
     if (incoming.destroyed) return undefined
     throw error
   }
-  const { method = 'GET', url = '/', headers } = incoming
-  return { method, url, headers, body: Buffer.concat(chunks) }
+  const { method = 'GET', url = '/', headers, socket } = incoming
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate().raw : undefined
+  return { method, url, headers, body: Buffer.concat(chunks), ...(certificate && { certificate }) }
 }
 
 const writeAnswer = (response: http.ServerResponse, answer: HttpAnswer): void => {
@@ -53,7 +68,7 @@ const writeAnswer = (response: http.ServerResponse, answer: HttpAnswer): void =>
 }
 
 /** @returns the port listened on. */
-export const listen = (server: http.Server, port: number): Promise<number> =>
+export const listen = (server: http.Server | https.Server, port: number): Promise<number> =>
   new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', () => {
@@ -62,7 +77,7 @@ export const listen = (server: http.Server, port: number): Promise<number> =>
     })
   })
 
-export const closeServer = (server: http.Server): Promise<void> =>
+export const closeServer = (server: http.Server | https.Server): Promise<void> =>
   new Promise((resolve) => {
     server.close(() => resolve())
     server.closeAllConnections()

@@ -35,8 +35,9 @@ export const routes = (table: Readonly<Record<string, Handler>>) => {
 export class Refusal extends Error {
   readonly answer: HttpAnswer
 
-  constructor(status: number, message: string) {
+  /** @param code where callers tell refusals of one status apart by it */
+  constructor(status: number, message: string, code?: string) {
     super(message)
-    this.answer = answerJson(status, { message })
+    this.answer = answerJson(status, code === undefined ? { message } : { message, error: { code, message } })
   }
 }

@@ -1,10 +1,13 @@
 import type { Clock } from '#domain/ports'
 
+/** A clock that a test moves. */
 export interface VirtualClock extends Clock {
   /** Moves on by `ms`: runs due timers in order, each at its own time, with promises settled in between. */
   advance(ms: number): Promise<void>
   /** Timers that have not run. */
   readonly pending: number
+  /** When the next of them is due. */
+  readonly next: Date | undefined
 }
 
 interface Timer {
@@ -40,6 +43,10 @@ export const virtualClock = (start: Date | string = '2026-01-01T00:00:00Z'): Vir
         await settle()
       }
       now = end
+    },
+    get next() {
+      const timer = nextBefore(Number.POSITIVE_INFINITY)
+      return timer && new Date(timer.at)
     },
     get pending() {
       return timers.size

@@ -30,6 +30,7 @@ export interface ErpSandbox {
   stop(): Promise<void>
 }
 
+/** How a sandbox is set at the moment. */
 export interface SandboxState {
   readonly switches: Switches
   /** Writes that wait for their commit. */

@@ -1,5 +1,6 @@
 import { parseODataPath } from './sap-errors.ts'
 
+/** A request that the sandbox has seen. */
 export interface LoggedRequest {
   readonly at: string
   readonly method: string
@@ -35,6 +36,7 @@ export class RequestLog {
   }
 }
 
+/** The requests that the sandbox has seen since the log was cleared. */
 export interface RequestCounts {
   readonly counts: Readonly<Record<string, number>>
   readonly requests: readonly LoggedRequest[]

@@ -1,3 +1,4 @@
+/** What the sandbox does wrong, and how often. */
 export interface Switches {
   /** `refuse`: nobody listens; `reset`: connections are accepted and reset at once. */
   readonly down: false | 'refuse' | 'reset'

@@ -1,3 +1,4 @@
+/** Where a sandbox listens, what it keeps, and whom it tells. */
 export interface ErpSandboxOptions {
   /** 0 or absent: any free port. */
   readonly port?: number
@@ -47,6 +48,7 @@ export interface Changes {
   readonly data?: Readonly<Record<string, unknown>>
 }
 
+/** What came of a change. */
 export interface Changed {
   /** Absent while a late commit holds the write back. */
   readonly key?: string

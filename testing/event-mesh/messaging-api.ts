@@ -53,7 +53,8 @@ export const messagingApi = (queues: Queues, subscriptions: Subscriptions, time:
   },
   [`GET ${base}/subscriptions`]: () => answerJson(200, subscriptions.list()),
   [`POST ${base}/subscriptions`]: (request) => {
-    subscriptions.create(JSON.parse(request.body.toString()) as SubscriptionRequest)
+    const { style, behindRouter, ...given } = JSON.parse(request.body.toString()) as SubscriptionRequest
+    subscriptions.create(given)
     return { status: 201, headers: {}, body: '' }
   },
   [`GET ${base}/subscriptions/{name}`]: (_, { name = '' }) => answerJson(200, subscriptions.describe(name)),

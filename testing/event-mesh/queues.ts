@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Refusal } from '../routes.ts'
+import type { TopicRules } from './options.ts'
 import type { SimTime } from './sim-time.ts'
 
 export interface Message {
@@ -59,11 +60,13 @@ const topicMatches = (pattern: string, topic: string): boolean => {
 export class Queues {
   readonly #queues = new Map<string, Queue>()
   readonly #time: SimTime
+  readonly #rules: TopicRules | undefined
   /** Published to topics that no queue has subscribed to: gone, as at Event Mesh. */
   unrouted = 0
 
-  constructor(time: SimTime) {
+  constructor(time: SimTime, rules: TopicRules | undefined) {
     this.#time = time
+    this.#rules = rules
   }
 
   all(): readonly Queue[] {
@@ -80,6 +83,7 @@ export class Queues {
   /** @returns whether it is new. */
   put(name: string, config: Partial<QueueConfig>): boolean {
     if (!/^[\w.-]{1,111}(?:\/[\w.-]{1,109}){0,19}$/.test(name)) throw new Refusal(400, `Invalid queue name ${name}`)
+    this.#check('queues', name)
     if ((config.maxTtl ?? 0) > maxTtlSeconds) throw new Refusal(400, 'maxTtl is at most 7 days')
     if ((config.maxRedeliveryCount ?? 0) > 255) throw new Refusal(400, 'maxRedeliveryCount is at most 255')
     const known = this.#queues.get(name)
@@ -92,8 +96,25 @@ export class Queues {
     this.#queues.delete(this.get(name).name)
   }
 
+  /** @returns whether it is new. */
+  subscribe(name: string, topic: string): boolean {
+    const { topics } = this.get(name)
+    this.#check('subscribe', topic)
+    const isNew = !topics.has(topic)
+    topics.add(topic)
+    return isNew
+  }
+
+  /** What the descriptor does not allow is answered 403, also to a publisher. */
+  #check(rule: keyof TopicRules, name: string): void {
+    const allowed = this.#rules?.[rule] ?? ['*']
+    if (allowed.some((pattern) => topicMatches(pattern, name))) return
+    throw new Refusal(403, `The rules of the message client do not allow ${name}`)
+  }
+
   publish(topic: string, contentType: string | undefined, body: Buffer): readonly Queue[] {
     if (topic.length > 150 || topic.split('/').length > 20) throw new Refusal(400, 'Topic name is too long')
+    this.#check('publish', topic)
     const matching = this.all().filter(({ topics }) => [...topics].some((pattern) => topicMatches(pattern, topic)))
     if (matching.length === 0) this.unrouted++
     for (const queue of matching) this.enqueue(queue, `topic:${topic}`, contentType, body)

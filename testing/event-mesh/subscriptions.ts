@@ -1,12 +1,12 @@
 import { Refusal } from '../routes.ts'
+import { type DeliveryStyle, styleOf } from './delivery-style.ts'
 import type { Message, Queue, Queues } from './queues.ts'
+import { checkSchema, withoutSecrets } from './security-schema.ts'
 import type { SimTime } from './sim-time.ts'
-import { type SubscriptionRequest, type Webhook, webhook } from './webhook.ts'
+import { type SubscriptionRequest, type Webhook, type WebhookOptions, webhook } from './webhook.ts'
 
 /** Messages under way to one webhook at a time: one that fails keeps its place until it is acknowledged or dead. */
 const slots = 18
-const firstRetryMs = 15 * 60_000
-const lastRetryMs = 24 * 3_600_000
 
 type HandshakeStatus = 'NOT_INITIATED' | 'REQUESTED' | 'COMPLETED' | 'FAILED' | 'EXEMPTED'
 
@@ -14,14 +14,13 @@ interface Subscription {
   readonly request: SubscriptionRequest
   readonly queue: Queue
   readonly webhook: Webhook
+  readonly style: DeliveryStyle
   readonly underway: Set<Message>
   handshake: HandshakeStatus
   paused: boolean
 }
 
-export interface DeliveryOptions {
-  readonly origin: string
-  readonly answerTimeoutMs: number
+export interface DeliveryOptions extends WebhookOptions {
   readonly duplicateEvery: number
   /** 0 ≤ n < 1; picks the next message of a queue. */
   readonly pick: () => number
@@ -44,18 +43,22 @@ export class Subscriptions {
 
   /** Paused until the handshake it starts with has succeeded. */
   create(request: SubscriptionRequest): void {
-    if (this.#all.has(request.name)) throw new Refusal(409, `Subscription ${request.name} exists already`)
-    const { origin, answerTimeoutMs } = this.#options
-    const exempt = request.pushConfig.exemptHandshake === true
+    const { name, pushConfig } = request
+    if (!name || pushConfig?.type !== 'webhook' || !pushConfig.endpoint) throw new Refusal(400, 'Not a subscription')
+    if (this.#all.has(name)) throw new Refusal(409, `Subscription ${name} exists already`, 'CONFLICT')
+    if (pushConfig.securitySchema) checkSchema(pushConfig.securitySchema)
+    const style = styleOf(request.style ?? 'event-mesh')
+    const exempt = pushConfig.exemptHandshake === true || !style.shakesHands
     const subscription: Subscription = {
       request,
       queue: this.#queues.get(request.address.replace(/^queue:/, '')),
-      webhook: webhook(request, origin, answerTimeoutMs),
+      style,
+      webhook: webhook(request, style, this.#options),
       underway: new Set(),
       handshake: exempt ? 'EXEMPTED' : 'NOT_INITIATED',
       paused: !exempt,
     }
-    this.#all.set(request.name, subscription)
+    this.#all.set(name, subscription)
     if (exempt) this.#pump(subscription)
     else void this.#shake(subscription).then((allowed) => allowed && this.#setPaused(subscription, false))
   }
@@ -86,7 +89,14 @@ export class Subscriptions {
   describe(name: string) {
     const { request, handshake, paused, underway } = this.#get(name)
     const subscriptionStatus = paused ? 'PAUSED' : 'ACTIVE'
-    return { ...request, subscriptionStatus, handshakeStatus: handshake, slotsUsed: underway.size }
+    const securitySchema = withoutSecrets(request.pushConfig.securitySchema)
+    return {
+      ...request,
+      pushConfig: { ...request.pushConfig, securitySchema },
+      subscriptionStatus,
+      handshakeStatus: handshake,
+      slotsUsed: underway.size,
+    }
   }
 
   /** Something arrived, or the time moved. */
@@ -120,7 +130,7 @@ export class Subscriptions {
   }
 
   async #deliver(subscription: Subscription, message: Message): Promise<void> {
-    const { queue, underway, request, webhook } = subscription
+    const { queue, underway, request, webhook, style } = subscription
     const twice = this.#options.duplicateEvery > 0 && ++this.#delivered % this.#options.duplicateEvery === 0
     const answers = await Promise.all([webhook.deliver(message), ...(twice ? [webhook.deliver(message)] : [])])
     if (answers.every(Boolean) || request.qos === 0) {
@@ -131,7 +141,7 @@ export class Subscriptions {
       return
     }
     queue.counts.nacked++
-    const retryAt = this.#time.now() + Math.min(firstRetryMs * 2 ** message.redeliveries, lastRetryMs)
+    const retryAt = this.#time.now() + style.retryMs(message.redeliveries)
     const { maxRedeliveryCount } = queue.config
     const isSpent = maxRedeliveryCount > 0 && message.redeliveries >= maxRedeliveryCount
     const at = isSpent ? this.#time.now() : Math.min(retryAt, message.expiresAt)

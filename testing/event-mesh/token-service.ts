@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import {
   type CryptoKey,
   createLocalJWKSet,
@@ -12,7 +12,7 @@ import {
 import { answerJson, type HttpAnswer, type HttpRequest } from '../http.ts'
 import type { TokenClient } from './options.ts'
 
-const lifetimeSeconds = 43_199
+const longLifeSeconds = 43_199
 const zone = '8f7d1c4e-6f0e-4d0b-9a55-2f2f2f2f2f2f'
 
 interface SigningKey {
@@ -30,16 +30,31 @@ const newKey = async (kid: string): Promise<SigningKey> => {
 export class TokenService {
   readonly #clients: readonly TokenClient[]
   readonly #issuer: string
+  readonly #lifetimeSeconds: number
   #keys: readonly SigningKey[]
+  /** `jti` of the tokens that are good. */
+  readonly #live = new Set<string>()
+  /** How many were issued. */
+  issued = 0
 
-  static async start(url: string, clients: readonly TokenClient[]): Promise<TokenService> {
-    return new TokenService(url, clients, await newKey('default-jwt-key-1'))
+  static async start(
+    url: string,
+    clients: readonly TokenClient[],
+    lifetimeSeconds: number = longLifeSeconds,
+  ): Promise<TokenService> {
+    return new TokenService(url, clients, lifetimeSeconds, await newKey('default-jwt-key-1'))
   }
 
-  private constructor(url: string, clients: readonly TokenClient[], key: SigningKey) {
+  private constructor(url: string, clients: readonly TokenClient[], lifetimeSeconds: number, key: SigningKey) {
+    this.#lifetimeSeconds = lifetimeSeconds
     this.#issuer = url
     this.#clients = clients
     this.#keys = [key]
+  }
+
+  /** No token is good any longer, whatever its end says. */
+  revoke(): void {
+    this.#live.clear()
   }
 
   /** Signs with a new key from now on; the old one stays published. */
@@ -53,7 +68,10 @@ export class TokenService {
     return { keys: this.#keys.map(({ jwk }) => jwk) }
   }
 
-  /** `POST /oauth/token`: Basic, or the client in the form; the grant in the form or the query. */
+  /**
+   * `POST /oauth/token`, and `GET`, as CAP asks: Basic, the client in the form, or the client's certificate; the grant in
+   * the form or the query.
+   */
   async issue(request: HttpRequest): Promise<HttpAnswer> {
     const form = new URLSearchParams(request.body.toString())
     const query = new URL(request.url, this.#issuer).searchParams
@@ -64,12 +82,17 @@ export class TokenService {
     const [id, secret] = basic
       ? Buffer.from(basic, 'base64').toString().split(/:(.*)/s)
       : [form.get('client_id'), form.get('client_secret')]
-    const client = this.#clients.find(({ clientId, clientSecret }) => clientId === id && clientSecret === secret)
+    const proved = (client: TokenClient): boolean =>
+      client.certificate
+        ? request.certificate?.equals(new X509Certificate(client.certificate).raw) === true
+        : client.clientSecret === secret
+    const client = this.#clients.find((one) => one.clientId === id && proved(one))
     if (!client) return answerJson(401, { error: 'unauthorized', error_description: 'Bad credentials' })
+    this.issued++
     return answerJson(200, {
       access_token: await this.#sign(client),
       token_type: 'bearer',
-      expires_in: lifetimeSeconds,
+      expires_in: this.#lifetimeSeconds,
       scope: client.scopes.join(' '),
       jti: randomUUID(),
     })
@@ -80,8 +103,9 @@ export class TokenService {
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (!token) return false
     try {
-      await jwtVerify(token, createLocalJWKSet(this.jwks()), { issuer: `${this.#issuer}/oauth/token` })
-      return true
+      const keys = createLocalJWKSet(this.jwks())
+      const { payload } = await jwtVerify(token, keys, { issuer: `${this.#issuer}/oauth/token` })
+      return this.#live.has(payload.jti ?? '')
     } catch (error) {
       if (error instanceof errors.JOSEError) return false
       throw error
@@ -92,8 +116,10 @@ export class TokenService {
     const [key] = this.#keys
     if (!key) throw new Error('the token service has no key')
     const { clientId, scopes, audience } = client
+    const jti = randomUUID()
+    this.#live.add(jti)
     return new SignJWT({
-      jti: randomUUID(),
+      jti,
       ext_attr: { enhancer: 'XSUAA', zdn: 'sluice' },
       authorities: scopes,
       scope: scopes,
@@ -108,7 +134,7 @@ export class TokenService {
       .setIssuer(`${this.#issuer}/oauth/token`)
       .setAudience([...audience])
       .setIssuedAt()
-      .setExpirationTime(`${lifetimeSeconds}s`)
+      .setExpirationTime(`${this.#lifetimeSeconds}s`)
       .sign(key.privateKey)
   }
 }

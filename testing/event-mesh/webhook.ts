@@ -1,4 +1,7 @@
+import { caller } from './caller.ts'
+import { type DeliveryStyle, type DeliveryStyleName, routerHeaders } from './delivery-style.ts'
 import type { Message } from './queues.ts'
+import { authorizer, type SecuritySchema } from './security-schema.ts'
 
 /** The body of `POST subscriptions`, as CAP and the cockpit send it. */
 export interface SubscriptionRequest {
@@ -13,83 +16,55 @@ export interface SubscriptionRequest {
     readonly defaultContentType?: string
     readonly securitySchema?: SecuritySchema | null
   }
+  /** Not of the API: another of SAP's brokers pushes. */
+  readonly style?: DeliveryStyleName
+  /** PEM; not of the API: a router in between ended the TLS of a broker with this certificate. */
+  readonly behindRouter?: string
 }
-
-export type SecuritySchema =
-  | { readonly type: 'basic'; readonly user: string; readonly password: string }
-  | {
-      readonly type: 'oauth2'
-      readonly grantType: 'client_credentials'
-      readonly clientId: string
-      readonly clientSecret: string
-      readonly tokenUrl: string
-    }
 
 /** What the broker calls; knows nothing of queues. */
 export interface Webhook {
   /** @returns whether the endpoint allowed the origin. */
   handshake(): Promise<boolean>
-  /** @returns whether it was acknowledged: any 2xx. */
+  /** @returns whether it was acknowledged. */
   deliver(message: Message): Promise<boolean>
 }
 
-export const webhook = (request: SubscriptionRequest, origin: string, answerTimeoutMs: number): Webhook => {
-  const { endpoint, defaultContentType = 'application/json', securitySchema } = request.pushConfig
-  const authorization = authorizer(securitySchema ?? undefined)
+export interface WebhookOptions {
+  readonly origin: string
+  readonly answerTimeoutMs: number
+  readonly trustedCa?: string | undefined
+  readonly reach?: ((url: string) => string) | undefined
+}
 
-  const call = async (init: RequestInit & { headers: Record<string, string> }): Promise<Response | undefined> => {
-    try {
-      const authorized = { ...init.headers, ...(await authorization.header()) }
-      const signal = AbortSignal.timeout(answerTimeoutMs)
-      const response = await fetch(endpoint, { ...init, headers: authorized, redirect: 'manual', signal })
-      await response.arrayBuffer()
-      if (response.status === 401) authorization.forget()
-      return response
-    } catch (error) {
-      // Refused, reset, timed out: a delivery that was not acknowledged.
-      if (error instanceof TypeError || error instanceof DOMException) return undefined
-      throw error
-    }
+export const webhook = (
+  { pushConfig, behindRouter }: SubscriptionRequest,
+  style: DeliveryStyle,
+  { origin, answerTimeoutMs: timeoutMs, trustedCa: ca, reach }: WebhookOptions,
+): Webhook => {
+  const { endpoint: url, defaultContentType = 'application/json', securitySchema } = pushConfig
+  const authorization = authorizer(securitySchema, { timeoutMs, ca, reach })
+  const call = caller({ timeoutMs, ca, ...(securitySchema?.type === 'x509' && securitySchema) })
+  const added = behindRouter ? routerHeaders(behindRouter) : {}
+
+  const send = async (method: 'OPTIONS' | 'POST', headers: Record<string, string>, body?: Buffer) => {
+    const proof = await authorization.headers()
+    if (!proof) return undefined
+    const answer = await call({ method, url, headers: { ...headers, ...added, ...proof }, ...(body && { body }) })
+    if (answer?.status === 401) authorization.forget()
+    return answer
   }
 
   return {
     async handshake() {
-      const response = await call({ method: 'OPTIONS', headers: { 'WebHook-Request-Origin': origin } })
-      return response?.ok === true && ['*', origin].includes(response.headers.get('WebHook-Allowed-Origin') ?? '')
+      const answer = await send('OPTIONS', { 'WebHook-Request-Origin': origin })
+      const allowed = String(answer?.headers['webhook-allowed-origin'] ?? '')
+      return answer !== undefined && answer.status >= 200 && answer.status < 300 && ['*', origin].includes(allowed)
     },
     async deliver(message) {
-      const headers = { 'content-type': message.contentType ?? defaultContentType, 'x-address': message.address }
-      const response = await call({ method: 'POST', headers, body: new Uint8Array(message.body) })
-      return response?.ok === true
+      const { headers, body } = style.request(message, defaultContentType)
+      const answer = await send('POST', headers, body)
+      return answer !== undefined && style.isAcknowledged(answer.status)
     },
   }
-}
-
-const authorizer = (schema: SecuritySchema | undefined) => {
-  let token: { readonly value: string; readonly until: number } | undefined
-  return {
-    async header(): Promise<Record<string, string>> {
-      if (!schema) return {}
-      if (schema.type === 'basic') return { authorization: basic(schema.user, schema.password) }
-      if (!token || token.until <= Date.now()) token = await fetchToken(schema)
-      return { authorization: `Bearer ${token.value}` }
-    },
-    forget() {
-      token = undefined
-    },
-  }
-}
-
-const basic = (user: string, password: string): string =>
-  `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-
-const fetchToken = async (schema: Extract<SecuritySchema, { type: 'oauth2' }>) => {
-  const response = await fetch(schema.tokenUrl, {
-    method: 'POST',
-    headers: { authorization: basic(schema.clientId, schema.clientSecret) },
-    body: new URLSearchParams({ grant_type: 'client_credentials', response_type: 'token' }),
-  })
-  if (!response.ok) throw new TypeError(`the token endpoint answered ${response.status}`)
-  const { access_token, expires_in } = (await response.json()) as { access_token: string; expires_in: number }
-  return { value: access_token, until: Date.now() + (expires_in - 300) * 1000 }
 }

@@ -1,41 +1,42 @@
-import { type AuthSpec, type Delivery, type GuardedFetch, onlyHeader, type SourceContext } from '#domain/source'
-import { type Refusal, refuse } from '#domain/verification'
+import type { Log } from '#domain/ports'
+import type { AuthSpec, Delivery, GuardedFetch, SourceContext } from '#domain/source'
+import type { Refusal } from '#domain/verification'
+import { checkApiKey } from './api-key.ts'
 import { checkBasic } from './basic.ts'
+import { checkCertificate } from './certificate.ts'
+import { basicCredentials, bearerToken, headerValue } from './credentials.ts'
 import { jwtCheck } from './jwt.ts'
 
+/** What an authenticator needs of the outside world. */
 export interface AuthenticatorOptions {
   /** Reaches the issuers' key sets. Their addresses are configuration, so any client will do. */
   readonly fetch?: GuardedFetch
+  /** Told, once a minute at most, why keys cannot be read: callers only see that they shall come again. */
+  readonly log?: Log
 }
 
 /**
- * The port behind `SourceContext.authenticate`: who delivers, by HTTP Basic or by a JWT. The token comes in the
- * `Authorization` header or, as CloudEvents' webhook specification §3.2 wants, as `access_token` in the query.
- * Unreachable keys leave a delivery undecided, never refused.
+ * The port behind `SourceContext.authenticate`: who delivers. Unreachable keys leave a delivery undecided, never
+ * refused. What CAP's own strategies check is checked here by the same claims (`jwt-auth`: audience and scope,
+ * `ias-auth`: audience, client, binding to a certificate); as Express middleware they know only yes, no and 500.
  */
 export function authenticator(options: AuthenticatorOptions = {}): SourceContext['authenticate'] {
-  const checkJwt = jwtCheck(options.fetch)
+  const checkJwt = jwtCheck(options)
   return async (delivery, spec) => {
     if (spec.kind === 'none') return { ok: true, principal: { name: 'anonymous', scopes: [] } }
-    const credentials = readCredentials(delivery, SCHEMES[spec.kind])
+    if (spec.kind === 'certificate') return checkCertificate(delivery, spec)
+    const credentials = readCredentials(delivery, spec)
     if (typeof credentials !== 'string') return credentials
-    return spec.kind === 'basic' ? checkBasic(credentials, spec) : checkJwt(credentials, spec, delivery.receivedAt)
+    if (spec.kind === 'basic') return checkBasic(credentials, spec)
+    return spec.kind === 'api-key' ? checkApiKey(credentials, spec) : checkJwt(credentials, spec, delivery)
   }
 }
 
-const SCHEMES: Readonly<Record<Exclude<AuthSpec['kind'], 'none'>, string>> = { basic: 'basic', jwt: 'bearer' }
-
-function readCredentials(delivery: Delivery, scheme: string): string | Refusal {
-  const header = onlyHeader(delivery.headers, 'authorization')
-  if (header === null) return refuse('header-duplicated')
-  const inQuery = scheme === 'bearer' ? delivery.query.getAll('access_token') : []
-  if (header === undefined) {
-    const [token, second] = inQuery
-    return second === undefined && token ? token : refuse(token === undefined ? 'token-missing' : 'token-invalid')
-  }
-  // RFC 6750 §2: a client must not send its token in two ways.
-  if (inQuery.length > 0) return refuse('token-invalid')
-  const [name = '', credentials = '', rest] = header.trim().split(/ +/, 3)
-  if (name.toLowerCase() !== scheme) return refuse('token-missing')
-  return credentials && rest === undefined ? credentials : refuse('token-invalid')
+function readCredentials(
+  delivery: Delivery,
+  spec: Exclude<AuthSpec, { kind: 'none' | 'certificate' }>,
+): string | Refusal {
+  if (spec.kind === 'basic') return basicCredentials(delivery)
+  if (spec.kind === 'api-key' && spec.header) return headerValue(delivery, spec.header.toLowerCase())
+  return bearerToken(delivery)
 }

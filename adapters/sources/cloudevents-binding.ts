@@ -22,6 +22,9 @@ export interface Envelope {
   readonly dataBase64?: string
 }
 
+/** `sloppy` reads around what brokers and ABAP systems are known to get wrong; `strict` finds it. */
+export type Reading = 'strict' | 'sloppy'
+
 /**
  * The events of an HTTP request in binary, structured or batch mode.
  * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
@@ -29,18 +32,18 @@ export interface Envelope {
  * that the publisher set, or none.
  * @returns undefined where the request holds no CloudEvent
  */
-export function readCloudEvents(delivery: Delivery): readonly (Envelope | Bad)[] | undefined {
+export function readCloudEvents(delivery: Delivery, reading: Reading): readonly (Envelope | Bad)[] | undefined {
   const media = mediaType(contentType(delivery))
   const declared = media?.startsWith('application/cloudevents') ?? false
-  if (!declared && delivery.headers['ce-specversion']) return [readBinary(delivery)]
+  if (!declared && delivery.headers['ce-specversion']) return [readBinary(delivery, reading)]
   const read = readJson(delivery)
   if (!read.ok) return declared ? [read] : undefined
   if (Array.isArray(read.json.value)) {
     const events = elementsOf(read.json)
     const batch = media === 'application/cloudevents-batch+json' || (events.length > 0 && events.every(isEnvelope))
-    return batch ? events.map(readStructured) : undefined
+    return batch ? events.map((event) => readStructured(event, reading)) : undefined
   }
-  return declared || isEnvelope(read.json) ? [readStructured(read.json)] : undefined
+  return declared || isEnvelope(read.json) ? [readStructured(read.json, reading)] : undefined
 }
 
 const REQUIRED = ['id', 'source', 'type'] as const
@@ -52,44 +55,51 @@ function isEnvelope({ value }: Json): boolean {
   return names.has('specversion') && REQUIRED.filter((name) => names.has(name)).length >= 2
 }
 
-function readBinary(delivery: Delivery): Envelope | Bad {
+function readBinary(delivery: Delivery, reading: Reading): Envelope | Bad {
   const problem = findEncodingProblem(delivery)
   if (problem) return problem
   const attributes: Record<string, string> = {}
   for (const [name, values] of Object.entries(delivery.headers)) {
     if (!name.startsWith('ce-')) continue
-    if (values.some((value) => value !== values[0])) return bad('attribute-invalid', name.slice(3))
-    attributes[name.slice(3)] = decodeHeader(values[0] ?? '')
+    const value = values.every((each) => each === values[0]) ? decodeHeader(values[0] ?? '') : undefined
+    if (value === undefined) return bad('attribute-invalid', name.slice(3))
+    attributes[name.slice(3)] = value
   }
+  // §3.1.1: it is `Content-Type` alone that says so.
+  if (reading === 'strict' && 'datacontenttype' in attributes) return bad('attribute-invalid', 'datacontenttype')
   const type = contentType(delivery)
   if (type !== undefined) attributes.datacontenttype = type
   return withPayload(attributes, delivery.body)
 }
 
-/** Percent-encoding and quoting of header values, HTTP binding §3.1.3.2; a value that is neither stays as it is. */
-function decodeHeader(value: string): string {
+/**
+ * Quoting and one round of percent-decoding, HTTP binding §3.1.3.2. A percent sign that begins no such sequence stays.
+ * @returns undefined where the decoded bytes are not UTF-8
+ */
+function decodeHeader(value: string): string | undefined {
   const quoted = value.length > 1 && value.startsWith('"') && value.endsWith('"')
   const text = quoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value
   if (!text.includes('%')) return text
   try {
-    return decodeURIComponent(text)
+    return text.replaceAll(/(?:%[\dA-Fa-f]{2})+/g, decodeURIComponent)
   } catch (thrown) {
-    if (thrown instanceof URIError) return text
+    if (thrown instanceof URIError) return undefined
     throw thrown
   }
 }
 
-function readStructured(event: Json): Envelope | Bad {
+function readStructured(event: Json, reading: Reading): Envelope | Bad {
   if (typeof event.value !== 'object' || event.value === null || Array.isArray(event.value))
     return bad('not-json', 'event')
   const attributes: Record<string, string> = {}
   const payload: { data?: string; data_base64?: string } = {}
   for (const [written, value] of Object.entries(event.value)) {
-    const name = written.trim()
+    const name = reading === 'strict' ? written : written.trim()
     if (name === 'data' || name === 'data_base64') payload[name] = written
     else if (typeof value === 'object') {
       if (value !== null) return bad('attribute-invalid', name)
-    } else attributes[name] = textAt(event, written) ?? ''
+    } else if (reading === 'strict' && !isOfItsType(name, value)) return bad('attribute-invalid', name)
+    else attributes[name] = textAt(event, written) ?? ''
   }
   if (payload.data_base64 !== undefined) {
     if (payload.data !== undefined) return bad('attribute-invalid', 'data_base64')
@@ -103,6 +113,15 @@ function readStructured(event: Json): Envelope | Bad {
   }
   return { ok: true, attributes: { datacontenttype: 'application/json', ...attributes }, json: data, data: data.text }
 }
+
+/** JSON format §2.2: the specification's own attributes are strings, an extension may be a boolean or a whole number. */
+const isOfItsType = (name: string, value: unknown): boolean =>
+  typeof value === 'string' || (!OWN.has(name) && (typeof value === 'boolean' || Number.isInteger(value)))
+
+const OWN: ReadonlySet<string> = new Set([
+  ...['specversion', ...REQUIRED],
+  ...['datacontenttype', 'dataschema', 'subject', 'time'],
+])
 
 function readBase64(attributes: Record<string, string>, value: unknown): Envelope | Bad {
   if (typeof value !== 'string') return bad('attribute-invalid', 'data_base64')

@@ -5,7 +5,10 @@ import { type Json, textAt } from './json.ts'
 import { misconfigured } from './options.ts'
 import { toMoment } from './timestamp.ts'
 
-/** Where a value stands: `/data/id` is a JSON pointer (RFC 6901) into the body, anything else a header's name. */
+/**
+ * Where a value stands: `/data/id` is a JSON pointer (RFC 6901) into the body, `query:id` a parameter of the URL, anything
+ * else a header's name.
+ */
 export type Locator = string
 
 /** Options of the kinds whose bodies have no fixed shape. */
@@ -41,7 +44,12 @@ export const FIELD_OPTIONS = [
 ] as const satisfies readonly (keyof FieldOptions)[]
 
 /** Reads one value; `json` is undefined where the body is not JSON. */
-export type Field = { readonly header?: string; read(delivery: Delivery, json: Json | undefined): string | undefined }
+export type Field = {
+  readonly header?: string
+  /** Whether it needs a body that is JSON. */
+  readonly inBody?: true
+  read(delivery: Delivery, json: Json | undefined): string | undefined
+}
 
 export function compileField(kind: string, option: string, locator: Locator): Field {
   if (typeof locator !== 'string' || locator === '') {
@@ -52,7 +60,11 @@ export function compileField(kind: string, option: string, locator: Locator): Fi
       .slice(1)
       .split('/')
       .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    return { read: (_delivery, json) => (json ? textAt(json, ...path) : undefined) }
+    return { inBody: true, read: (_delivery, json) => (json ? textAt(json, ...path) : undefined) }
+  }
+  if (locator.startsWith('query:')) {
+    const name = locator.slice('query:'.length)
+    return { read: ({ query }) => query.get(name) || undefined }
   }
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(locator)) {
     throw misconfigured(kind, option, 'is no header name', 'A JSON pointer begins with "/".')
@@ -95,7 +107,7 @@ export function compileFields(kind: string, options: FieldOptions): Fields {
   }
 
   return {
-    needsJson: all.some((field) => field !== undefined && field.header === undefined),
+    needsJson: all.some((field) => field?.inBody),
     read(delivery, json) {
       const providertype = type?.read(delivery, json)
       const about = readObject(delivery, json)

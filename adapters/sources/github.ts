@@ -8,6 +8,7 @@ import { type Json, parseJson, stringAt, textAt, valueAt } from './json.ts'
 import { checkOptions } from './options.ts'
 import { toRfc3339 } from './timestamp.ts'
 
+/** Options of kind `github`. */
 export interface GithubOptions {
   /** The webhook's "Secret". Several during a rotation: GitHub signs with one, so both are tried. */
   readonly secrets: readonly string[]

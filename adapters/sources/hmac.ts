@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Identity } from '#domain/event'
 import type { Delivery, Item, Source } from '#domain/source'
 import {
   type Bad,
@@ -14,9 +13,11 @@ import {
 import { byId, joinId, toItem } from './draft.ts'
 import { compileField, compileFields, FIELD_OPTIONS, type FieldOptions, type Locator } from './fields.ts'
 import { compileScheme, type HmacScheme, SCHEME_OPTIONS } from './hmac-scheme.ts'
+import { identityWithoutId } from './identity.ts'
 import type { Json } from './json.ts'
 import { checkOptions, misconfigured } from './options.ts'
 
+/** Options of kind `hmac`: how the provider signs, and where the facts stand. */
 export interface HmacOptions extends HmacScheme, FieldOptions {
   /** What identifies an event for ever; several values that are unique only together are given as a list. */
   readonly id?: Locator | readonly Locator[]
@@ -37,8 +38,8 @@ export function hmac(options: HmacOptions): Source {
   if (ids.length > 0 && options.identity !== undefined) {
     throw misconfigured('hmac', 'identity', 'stands beside "id"', 'Keep one of them.')
   }
-  const idless = ids.length === 0 ? identityWithoutId(options.identity) : undefined
-  const needsJson = fields.needsJson || ids.some((id) => id.header === undefined)
+  const idless = ids.length === 0 ? identityWithoutId('hmac', options.identity) : undefined
+  const needsJson = fields.needsJson || ids.some(({ inBody }) => inBody)
 
   function normalize(delivery: Delivery): Item {
     const content = readContent(delivery, needsJson)
@@ -67,17 +68,6 @@ export function hmac(options: HmacOptions): Source {
     verify: (delivery, { now }) => scheme(delivery, now),
     normalize: (delivery) => [normalize(delivery)],
   }
-}
-
-function identityWithoutId(identity: HmacOptions['identity']): Identity {
-  if (identity === 'none') return { none: true }
-  if (typeof identity === 'object' && identity.hashWindowMs > 0) return { hash: true, windowMs: identity.hashWindowMs }
-  throw misconfigured(
-    'hmac',
-    'id',
-    'is missing',
-    'Say where the sender\'s id stands, or set "identity" to "none" or { "hashWindowMs": … }.',
-  )
 }
 
 /** JSON where the type says so or a field is read from it; any other body as it is. */

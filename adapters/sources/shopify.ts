@@ -8,6 +8,7 @@ import { type Json, stringAt, textAt } from './json.ts'
 import { checkOptions } from './options.ts'
 import { toRfc3339 } from './timestamp.ts'
 
+/** Options of kind `shopify`. */
 export interface ShopifyOptions {
   /** The app's client secret; two while it is being rotated, because Shopify signs with the oldest one not revoked. */
   readonly secrets: readonly string[]

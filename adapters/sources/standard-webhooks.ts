@@ -8,6 +8,7 @@ import { decodeStrict, findSigner, type SecretEncoding, secretKeys } from './hma
 import { checkOptions, misconfigured } from './options.ts'
 import { checkTimestamp, checkTolerance } from './timestamp.ts'
 
+/** Options of kind `standard-webhooks`; secrets, public keys, or both. */
 export interface StandardWebhooksOptions extends FieldOptions {
   /** `whsec_…` or the bare base64; symmetric (`v1`). */
   readonly secrets?: readonly string[]

@@ -10,6 +10,7 @@ import { type Json, memberOf, stringAt, valueAt } from './json.ts'
 import { checkOptions } from './options.ts'
 import { checkTimestamp, checkTolerance, fromEpochSeconds, toRfc3339 } from './timestamp.ts'
 
+/** Options of kind `stripe`. */
 export interface StripeOptions {
   /** The endpoint's signing secret, `whsec_…`, verbatim (it is no base64). Stripe keeps an old one valid up to 24 h. */
   readonly secrets: readonly string[]

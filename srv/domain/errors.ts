@@ -7,6 +7,7 @@ export type RetryRule = 'never' | 'backoff' | { readonly afterMs: number }
  */
 export type EffectRule = 'none' | 'unknown' | 'undecidable'
 
+/** What an error tells beside its message; `retry` is `backoff` and `effect` is `none` unless said otherwise. */
 export interface ErrorFacts {
   readonly retry?: RetryRule
   readonly effect?: EffectRule

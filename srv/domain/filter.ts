@@ -12,7 +12,9 @@ export function wants(filter: EventFilter, event: Pick<StoredEvent, 'origin' | '
   const { type, subject, providertype } = event.attributes
   if (filter.sources && !filter.sources.includes(event.origin)) return false
   if (filter.subject !== undefined && !matches(filter.subject, subject ?? '')) return false
-  return filter.on.some((pattern) => matches(pattern, type) || (providertype !== undefined && pattern === providertype))
+  return filter.on.some(
+    (pattern) => matches(pattern, type) || (providertype !== undefined && matches(pattern, providertype)),
+  )
 }
 
 const matches = (pattern: string, text: string): boolean =>

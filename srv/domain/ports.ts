@@ -1,6 +1,8 @@
+import type { Backlog, BacklogBounds } from './backlog.ts'
 import type { EventAttributes, Nature, ObjectRef, StoredEvent } from './event.ts'
+import type { DeliveryLabels } from './labels.ts'
 import type { CheckpointState } from './plan-poll.ts'
-import type { BadReason, Outcome } from './source.ts'
+import type { BadReason, DispatchEnd, Outcome } from './source.ts'
 import type { DispatchStatus } from './status.ts'
 import type { OrderPolicy, RegisteredSubscription } from './subscription.ts'
 import type { AuthLevel } from './verification.ts'
@@ -13,6 +15,7 @@ export interface Clock {
   after(ms: number, run: () => void): () => void
 }
 
+/** Where lines go, with fields beside the message. `console` is one. */
 export interface Log {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void
   info(message: string, fields?: Readonly<Record<string, unknown>>): void
@@ -62,6 +65,7 @@ export interface NewDelivery {
   readonly authlevel: AuthLevel
   readonly secretId?: string
   readonly principal?: string
+  readonly labels?: DeliveryLabels
   readonly items: readonly NewItem[]
 }
 
@@ -173,8 +177,12 @@ export interface Work {
   effects(keys: readonly { scope: string; object: string }[]): Promise<readonly (ObjectVersion | undefined)[]>
   /** The raw bytes of a delivery; undefined once retention has removed them. */
   payload(delivery: string): Promise<Uint8Array | undefined>
+  /** All dispatches of an event, of every run, ended or not. */
+  ends(event: string): Promise<readonly DispatchEnd[]>
   /** When a lane of these subscriptions next becomes due, if any: how long an idle worker may rest. */
   nextDueAt(subscriptions: readonly string[]): Promise<Date | undefined>
+  /** What waits, for each of these subscriptions, in their order. */
+  backlog(subscriptions: readonly string[], bounds: BacklogBounds): Promise<readonly Backlog[]>
 }
 
 // ---- Journal ------------------------------------------------------------------------------------------------------
@@ -232,12 +240,16 @@ export interface RetentionPolicy {
   readonly limit: number
 }
 
+/** What operators do to a store. `by` is who asked, for the audit. All reject with SluiceError `store-unavailable` where the store is gone. */
 export interface Admin {
   /** Makes subscriptions known to every instance; idempotent, also when 12 instances do it at once. */
   register(subscriptions: readonly RegisteredSubscription[]): Promise<void>
   /** Forgets a subscription: its open dispatches end dead with the reason `subscription-removed`. */
   unregister(name: string, by: string): Promise<AdminResult>
-  /** Runs an event again for one or all of its subscriptions, as a new run at the tail of the lane. */
+  /**
+   * Runs an event, as a new run at the tail of its lane, for every subscription in force that wants it, or for the named
+   * one; also for those that never had a run of it. `not-found`: there is no such event, or nobody it could run for.
+   */
   replay(event: string, subscription: string | undefined, by: string): Promise<AdminResult>
   /** dead, unsure → waiting with new attempts: at the head if the lane waits for it, else at the tail. */
   retry(dispatch: string, by: string): Promise<AdminResult>
@@ -249,6 +261,7 @@ export interface Admin {
   retain(policy: RetentionPolicy): Promise<{ payloads: number; events: number; lanes: number }>
 }
 
+/** Whether the store can take and keep what comes; `reason` where not. */
 export interface StoreHealth {
   readonly ok: boolean
   readonly reason?: string

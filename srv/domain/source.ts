@@ -1,5 +1,9 @@
+import type { AuthSpec } from './auth-spec.ts'
 import type { EventDraft } from './event.ts'
+import type { DispatchStatus } from './status.ts'
 import type { Principal, Refusal, Undecided, Verification, Verified } from './verification.ts'
+
+export type { AuthSpec } from './auth-spec.ts'
 
 export type Awaitable<T> = T | Promise<T>
 
@@ -18,12 +22,15 @@ export interface Delivery {
   readonly peer?: { readonly address?: string; readonly certificate?: PeerCertificate }
 }
 
+/** What the caller showed in the TLS handshake, where TLS ends here. */
 interface PeerCertificate {
-  readonly subject: string
-  readonly issuer: string
-  readonly fingerprint256?: string
+  /** X.509 in DER. */
+  readonly raw: Uint8Array
+  /** Whether the server found it signed by an authority that it trusts. */
+  readonly authorized: boolean
 }
 
+/** An HTTP answer as a value; headers by name, the body as text. */
 export interface Reply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
@@ -39,6 +46,9 @@ export type BadReason =
   | 'too-large'
   | 'unknown-topic'
   | 'unsupported-encoding'
+  | 'not-xml'
+  | 'xml-forbidden'
+  | 'not-csv'
   | 'normalizer-failed'
   | 'store-rejected'
 
@@ -48,6 +58,7 @@ export type Item =
   | { readonly ok: false; readonly reason: BadReason; readonly detail?: string }
   | { readonly ignored: string }
 
+/** `conflict`: the id is known with another content. `quarantined`: verified and kept, waits for a human. */
 export type ItemOutcome = 'accepted' | 'duplicate' | 'conflict' | 'quarantined' | 'ignored'
 
 /** What became of a delivery, item by item and as a whole (the most serious of its items). */
@@ -55,6 +66,23 @@ export interface Outcome {
   readonly delivery: string
   readonly outcome: ItemOutcome
   readonly items: readonly { readonly outcome: ItemOutcome; readonly event?: string; readonly reason?: string }[]
+}
+
+/** How a dispatch of an event ended, or that it has not yet. `result` is what the handler returned, as JSON. */
+export interface DispatchEnd {
+  readonly subscription: string
+  readonly run: number
+  readonly status: DispatchStatus
+  readonly reason?: string
+  readonly result?: string
+}
+
+/** For callers that wait for what the handler says. */
+export interface ReplyWhenHandled {
+  /** Longest wait, in ms; after it the answer is the one for what is stored. */
+  readonly timeoutMs: number
+  /** Whose result is the answer; all subscriptions must have ended where none is named. */
+  readonly subscription?: string
 }
 
 /** Answers only for `https` (or hosts listed as `http` in tests) on an exact list of hosts that are not private. */
@@ -74,20 +102,7 @@ interface SourceState {
   set(key: string, value: unknown): Promise<void>
 }
 
-/** How a caller proves who it is. One port for all sources; the adapter behind it is chosen at wiring. */
-export type AuthSpec =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'basic'; readonly users: Readonly<Record<string, string>>; readonly scope?: string }
-  | {
-      readonly kind: 'jwt'
-      /** Where the issuer publishes its keys (RFC 7517). From configuration or a binding, never from the token. */
-      readonly jwksUrl: string
-      readonly issuer?: string
-      readonly audience: string
-      /** The full scope, e.g. `sluice!t1.emcallback`. */
-      readonly scope?: string
-    }
-
+/** What a source's checks may use of the outside world. `signal` aborts when their time is up. */
 export interface SourceContext {
   readonly now: Date
   readonly signal: AbortSignal
@@ -95,6 +110,14 @@ export interface SourceContext {
   readonly cache: TtlCache
   readonly state: SourceState
   authenticate(delivery: Delivery, spec: AuthSpec): Promise<{ ok: true; principal: Principal } | Refusal | Undecided>
+  /** Runs apart from the delivery, which is answered meanwhile; what goes wrong is logged. */
+  later(run: () => Promise<void>): void
+}
+
+/** A path that an app registered with a broker before Sluice came, and the queue (`?q=`) it is taken over for. */
+export interface Alias {
+  readonly path: string
+  readonly queue?: string
 }
 
 /**
@@ -109,11 +132,26 @@ export interface Source {
    * (Event Mesh repeats a refusal for a week and blocks one of 18 slots with it).
    */
   readonly acknowledge?: 'always-ok'
-  handshake?(delivery: Delivery, context: SourceContext): Awaitable<Reply | undefined>
+  /** Closed for good: every request is answered 410, so that senders that understand it stop. */
+  readonly retired?: boolean
+  /** Where else deliveries come in. */
+  readonly aliases?: readonly Alias[]
+  /** The only hosts `context.fetch` calls for this source, with a port unless it is 443. */
+  readonly hosts?: readonly string[]
+  /** Deliveries come to `/http/<path>` and nowhere else; letter case does not matter, a closing `/*` takes all below. */
+  readonly path?: string
+  /** The answer waits for the handlers of the delivery's events; without it, only for the commit. */
+  readonly replyWhen?: ReplyWhenHandled
+  handshake?(delivery: Delivery, context: SourceContext): Awaitable<Reply | Refusal | Undecided | undefined>
   verify(delivery: Delivery, context: SourceContext): Awaitable<Verification>
   control?(delivery: Delivery, verified: Verified, context: SourceContext): Awaitable<Reply | undefined>
   normalize(delivery: Delivery, verified: Verified): readonly Item[]
-  reply?(outcome: Outcome, delivery: Delivery): Reply
+  /**
+   * @param ends how the dispatches ended, by event; only with `replyWhen`, and undefined where that took too long
+   */
+  reply?(outcome: Outcome, delivery: Delivery, ends?: readonly DispatchEnd[]): Reply
+  /** Has the last word on every answer, refusals too: adds what this source's callers look for. `key` is the delivery's. */
+  finish?(reply: Reply, key: string): Reply
 }
 
 /** The single value of a header, `undefined` where absent, and `null` where it was sent twice with different values. */

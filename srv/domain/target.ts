@@ -7,10 +7,13 @@ export interface TargetRecord {
   readonly version?: string
 }
 
+/** Key elements by name, in the order of the entity's `key`. */
 export type Key = Readonly<Record<string, string | number | boolean>>
 
+/** `existing`: an earlier try had created it. `unchanged`: already so. `stale`: a newer version is in effect, nothing was written. */
 export type WriteOutcome = 'created' | 'updated' | 'unchanged' | 'existing' | 'stale'
 
+/** What a write came to. `key` and `record` as far as the target's answer told. */
 export interface WriteResult {
   readonly outcome: WriteOutcome
   readonly key?: Key
@@ -24,6 +27,7 @@ interface WriteOptions {
   readonly step?: string
 }
 
+/** How an update is kept from doing harm. */
 export interface UpdateOptions extends WriteOptions {
   /** The source's version of what is written: an older one never overwrites a newer one. */
   readonly version?: string
@@ -70,8 +74,37 @@ export interface WriteScope {
   wrote(object: { type: string; key: string; version: string }): void
 }
 
+/** What goes out to a broker: a received event as it is, or one a handler made. */
+export interface Publishable {
+  readonly type: string
+  /** The inbox's own key of a received event: unique for ever, and so the `id` it goes out with. */
+  readonly key?: string
+  readonly id?: string
+  readonly subject?: string
+  /** RFC 3339. */
+  readonly time?: string
+  readonly datacontenttype?: string
+  readonly dataschema?: string
+  readonly partitionkey?: string
+  readonly sequence?: string
+  readonly traceparent?: string
+  readonly tracestate?: string
+  readonly data?: unknown
+  /** JSON source text; goes before `data`. */
+  readonly dataText?: string | undefined
+}
+
+/** How an event is sent out. */
+export interface PublishOptions extends WriteOptions {
+  readonly topic?: string
+  /** `id` of the CloudEvent, by which receivers recognize a repeated one. */
+  readonly id?: string
+}
+
 /** What handlers call. All methods throw `SluiceError` with a retry rule and an effect rule. */
 export interface TargetSession {
+  /** Sends an event out, at least once; only targets that are brokers can. */
+  publish?(event: Publishable, options?: PublishOptions): Promise<{ readonly id: string }>
   read(entity: string, key: Key, options?: { expand?: readonly string[] }): Promise<TargetRecord | undefined>
   find(entity: string, where: Key, options?: { top?: number }): Promise<readonly TargetRecord[]>
   /** Creates once. The sender's reference goes into the entity's reference element. */
@@ -95,12 +128,21 @@ export interface TargetSession {
   ): Promise<WriteResult>
 }
 
+/** What handlers get: `publish` of a target that is no broker says so. */
+export type HandlerTarget = TargetSession & Required<Pick<TargetSession, 'publish'>>
+
+/** The system that dispatches update. `odataTarget` makes one; write your own the same way and run the contract suite. */
 export interface Target {
   readonly kind: string
   readonly entities: Readonly<Record<string, EntitySpec>>
   session(scope: WriteScope): TargetSession
   /** Reads the full record an event hints at; undefined where the target says it does not exist. */
   fetch(entity: string, key: Key, signal: AbortSignal): Promise<TargetRecord | undefined>
+  /**
+   * Compares entities with what the target says of itself.
+   * @throws SluiceError `entity-mismatch`, never to be repeated; any other where it cannot be asked now
+   */
+  check?(entities: readonly string[], signal: AbortSignal): Promise<void>
   /** Reads changes in pages, for polls. */
   changes?(request: ChangesRequest): Promise<ChangesPage>
   close?(): Promise<void>

@@ -14,13 +14,21 @@ export type RefusalReason =
   | 'token-missing'
   | 'token-invalid'
   | 'scope-missing'
+  | 'certificate-missing'
+  | 'certificate-invalid'
   | 'origin-not-allowed'
+  | 'rate-exceeded'
+  | 'format-not-understood'
+  | 'csrf-token-missing'
+  | 'csrf-token-invalid'
 
+/** Who delivered, as the authenticator knows them. */
 export interface Principal {
   readonly name: string
   readonly scopes: readonly string[]
 }
 
+/** A genuine delivery, and what proves it. */
 export interface Verified {
   readonly ok: true
   readonly authlevel: AuthLevel
@@ -29,10 +37,16 @@ export interface Verified {
   readonly principal?: Principal
 }
 
+/** Who (401), may not (403), in no form we read (415), too often (429). */
+export type RefusalStatus = 401 | 403 | 415 | 429
+
+/** A delivery that is not genuine, or not allowed. The reason goes to the operator only. */
 export interface Refusal {
   readonly ok: false
   readonly reason: RefusalReason
-  readonly status?: 401 | 403
+  readonly status?: RefusalStatus
+  /** What a client needs to do better, e.g. `x-csrf-token: Required`. Never why. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** The verifier itself could not decide (keys unreachable): answered 503, never 4xx. */
@@ -41,6 +55,7 @@ export interface Undecided {
   readonly retryAfterMs: number
 }
 
+/** What `verify` says: yes, no with a reason, or not to be decided now. */
 export type Verification = Verified | Refusal | Undecided
 
-export const refuse = (reason: RefusalReason, status: 401 | 403 = 401): Refusal => ({ ok: false, reason, status })
+export const refuse = (reason: RefusalReason, status: RefusalStatus = 401): Refusal => ({ ok: false, reason, status })

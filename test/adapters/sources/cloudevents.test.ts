@@ -168,6 +168,12 @@ describe('cloudevents: HTTP binding', () => {
       [structured(envelope({ id: null })), 'attribute-missing', 'id'],
       [structured(envelope({ source: undefined })), 'attribute-missing', 'source'],
       [structured(envelope({ time: '2018-13-08T08:31:00Z' })), 'attribute-invalid', 'time'],
+      [structured(envelope({ id: 25 })), 'attribute-invalid', 'id'],
+      [structured(envelope({ ext: 1.5 })), 'attribute-invalid', 'ext'],
+      [structured(envelope({ datacontenttype: 'xyz' })), 'attribute-invalid', 'datacontenttype'],
+      [structured(envelope({ ' subject': 's' })), 'attribute-invalid', 'name'],
+      [binary({ 'ce-subject': '%C0%A0' }), 'attribute-invalid', 'subject'],
+      [binary({ 'ce-datacontenttype': 'text/plain' }), 'attribute-invalid', 'datacontenttype'],
       [structured(envelope({ source: 'not a uri' })), 'attribute-invalid', 'source'],
       [structured(envelope({ dataschema: 'relative' })), 'attribute-invalid', 'dataschema'],
       [structured(envelope({ Upper: 'x' })), 'attribute-invalid', 'name'],
@@ -248,7 +254,7 @@ describe('cloudevents: callers and handshake', () => {
     for (const foreign of ['evil.example.com', 'broker.example.com.evil.com', 'xbroker.example.com', '*']) {
       expect(await greet(guarded, origin(foreign)), foreign).to.deep.equal({ status: 403, headers: { allow: 'POST' } })
     }
-    expect((await greet(make(), origin('anybody.example.com'))).status).to.equal(403)
+    expect(make().handshake, 'and knows no handshake without origins').to.equal(undefined)
   })
 
   it('grants any origin only where * is configured', async () => {
@@ -280,6 +286,10 @@ describe('cloudevents: callers and handshake', () => {
     })
     expect(await verify(guarded, origin(['broker.example.com', 'evil.com']))).to.include({ ok: false })
     expect(await verify(guarded, origin('broker.example.com'))).to.deep.equal({ ok: true, authlevel: 'none' })
+    expect(await verify(guarded, { origin: 'broker.example.com' }), 'version 1.0').to.include({ ok: true })
+    expect(await verify(guarded, { origin: 'evil.com' })).to.include({ ok: false })
+    expect(await verify(guarded, {}), 'nameless').to.include({ ok: false, reason: 'origin-not-allowed' })
+    expect(await verify(make({ allowedOrigins: ['*'] }), {})).to.include({ ok: true })
     expect(await verify(make(), {})).to.deep.equal({ ok: true, authlevel: 'none' })
   })
 
@@ -306,6 +316,29 @@ describe('cloudevents: callers and handshake', () => {
       [{ auth: { kind: 'basic', users: { a: '' } } }, /"auth.users"/],
       [{ auth: { kind: 'jwt', jwksUrl: 'https://idp/keys', audience: '' } }, /"auth.audience"/],
       [{ auth: { kind: 'jwt', jwksUrl: 'keys', audience: 'a' } }, /"auth.jwksUrl"/],
+      [{ auth: { kind: 'jwt', jwksUrl: 'http://idp.example/keys', audience: 'a' } }, /"auth.jwksUrl" is no https/],
+      [{ auth: { kind: 'jwt', jwksUrl: 'https://idp/keys', audience: [] } }, /"auth.audience"/],
+      [{ auth: { kind: 'oidc', issuer: 'idp', audience: 'a' } }, /"auth.issuer"/],
+      [{ auth: { kind: 'ias', issuer: 'https://t.accounts.example', audience: 'a' } }, /"auth.clientId"/],
+      [
+        { auth: { kind: 'ias', issuer: 'https://t', audience: 'a', clientId: 'c', confirmedBy: { from: 'header' } } },
+        /"auth.confirmedBy.from"/,
+      ],
+      [{ auth: { kind: 'api-key', keys: {} } }, /"auth.keys"/],
+      [{ auth: { kind: 'api-key', keys: { a: 'k' }, header: 'x y' } }, /"auth.header"/],
+      [{ auth: { kind: 'certificate', subject: 'CN=a', issuer: 'CN=b' } }, /"auth.from"/],
+      [{ auth: { kind: 'certificate', from: 'connection', subject: 'CN=a' } }, /"auth.subject" and "auth.issuer"/],
+      [{ auth: { kind: 'certificate', from: 'connection', subject: 'em', issuer: 'CN=b' } }, /"auth.subject" is no/],
+      [{ auth: { kind: 'certificate', from: 'connection', fingerprints: ['ab'] } }, /"auth.fingerprints"/],
+      [
+        { auth: { kind: 'certificate', from: 'cloud-foundry', proxies: ['10.0.0.0/64'], fingerprints: ['ab'] } },
+        /"auth.proxies"/,
+      ],
+      [{ strict: 'yes' }, /"strict"/],
+      [{ replyAs: 'letter' }, /"replyAs"/],
+      [{ callback: { hosts: [] } }, /"callback.hosts"/],
+      [{ callback: { hosts: ['https://broker.example/x'] } }, /"callback.hosts"/],
+      [{ callback: { hosts: ['broker.example'], method: 'PUT' } }, /"callback.method"/],
       [{ allowedOrigins: ['ok.com', 'a b'] }, /"allowedOrigins\[1\]"/],
       [{ allowedRate: 0 }, /"allowedRate"/],
     ]

@@ -37,7 +37,7 @@ describe('event-mesh against a broker', () => {
       authenticate: authenticator(),
     })
     gateway.on('sap.s4.beh.*', { name: 'orders' }, async (event) => {
-      arrived.push(`${event.type.split('.').at(-2)} ${event.object?.key}`)
+      arrived.push(`${event.providertype?.split('.').at(-2)} ${event.object?.key}`)
       notify()
     })
     await gateway.start()

@@ -1,0 +1,137 @@
+import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser'
+import type { Delivery } from '#domain/source'
+import { type Bad, bad, contentType, decodeText, findEncodingProblem } from './body.ts'
+
+/** A node as `fast-xml-parser` has it in `preserveOrder`: one name with its children, or text; attributes under `:@`. */
+export type XmlNode = Readonly<Record<string, unknown>>
+
+export interface XmlElement {
+  /** As written, with its prefix. */
+  readonly name: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly children: readonly XmlNode[]
+}
+
+export const TEXT = '#text'
+export const CDATA = '#cdata'
+const ATTRIBUTES = ':@'
+
+/** Beyond these a document is an attack or belongs into a file transfer. */
+const MAX_DEPTH = 100
+const MAX_ELEMENTS = 200_000
+const MAX_ATTRIBUTES = 256
+
+/** Nothing is expanded, guessed or trimmed here: values stay as they are written. */
+const SHARED = {
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  processEntities: false,
+  cdataPropName: CDATA,
+} as const
+
+const parser = new XMLParser({
+  ...SHARED,
+  parseTagValue: false,
+  parseAttributeValue: false,
+  trimValues: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  maxNestedTags: MAX_DEPTH,
+  // Names such as `toString` are harmless in what is built of this, and must not be renamed.
+  onDangerousProperty: (name) => name,
+  updateTag(name, _path, attributes) {
+    if (Object.keys(attributes ?? {}).length > MAX_ATTRIBUTES) throw new RangeError('attributes')
+    return name
+  },
+})
+
+const builder = new XMLBuilder({ ...SHARED, suppressEmptyNode: true })
+
+/**
+ * The root element of a document: no document type, so no entities but XML's own five and characters by number; depth,
+ * elements and attributes are bounded. https://cheatsheetseries.owasp.org/cheatsheets/XML_Security_Cheat_Sheet.html
+ */
+export function parseXml(text: string): { ok: true; root: XmlElement } | Bad {
+  const forbidden = findForbidden(text)
+  if (forbidden) return forbidden
+  const nodes = parseNodes(text)
+  if ('ok' in nodes) return nodes
+  const valid = XMLValidator.validate(text)
+  if (valid !== true) return bad('not-xml', valid.err.code)
+  // The validator does not look behind the root.
+  if (text.slice(text.lastIndexOf('>') + 1).trim() !== '') return bad('not-xml', 'syntax')
+  const roots = nodes.filter((node) => nameOf(node) !== TEXT)
+  const [root] = roots
+  return root && roots.length === 1 ? { ok: true, root: toElement(root) } : bad('not-xml', 'root')
+}
+
+function parseNodes(text: string): readonly XmlNode[] | Bad {
+  try {
+    return parser.parse(text) as readonly XmlNode[]
+  } catch (thrown) {
+    // The parser throws plain errors for whatever it does not take; their messages quote the document.
+    if (!(thrown instanceof Error)) throw thrown
+    const limit = thrown instanceof RangeError || thrown.message.startsWith('Maximum nested tags')
+    return bad(limit ? 'xml-forbidden' : 'not-xml', limit ? 'limits' : 'syntax')
+  }
+}
+
+/** Declarations and masses, found before anything is parsed. Comments and CDATA may speak of them. */
+function findForbidden(text: string): Bad | undefined {
+  let elements = 0
+  for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', at + 1)) {
+    if (text.charCodeAt(at + 1) !== BANG) {
+      elements += 1
+      if (elements > 2 * MAX_ELEMENTS) return bad('xml-forbidden', 'limits')
+      continue
+    }
+    const close = text.startsWith('<!--', at) ? '-->' : text.startsWith('<![CDATA[', at) ? ']]>' : undefined
+    if (close === undefined) return bad('xml-forbidden', 'document type')
+    at = text.indexOf(close, at + 4)
+    if (at < 0) return bad('not-xml', 'syntax')
+  }
+  return undefined
+}
+
+const BANG = 0x21
+
+/** The text of an XML body: in the charset of its content type, else of its declaration (RFC 7303 §3). */
+export function readXmlText(delivery: Delivery): { ok: true; text: string } | Bad {
+  const problem = findEncodingProblem(delivery)
+  if (problem) return problem
+  const { body } = delivery
+  const type = contentType(delivery) ?? ''
+  const text = decodeText(body, /charset\s*=/i.test(type) ? type : `; charset=${declaredCharset(body)}`)
+  return text === undefined ? bad('not-utf8') : { ok: true, text }
+}
+
+/** By the byte order mark, or by the declaration, whose characters are ASCII in every charset we read. */
+function declaredCharset(body: Uint8Array): string {
+  if (body[0] === 0xfe && body[1] === 0xff) return 'utf-16be'
+  if (body[0] === 0xff && body[1] === 0xfe) return 'utf-16le'
+  const start = Buffer.from(body.subarray(0, 200)).toString('latin1')
+  return /^\s*<\?xml[^>]{0,150}\sencoding\s*=\s*["']([\w.:-]{1,40})["']/.exec(start)?.[1] ?? 'utf-8'
+}
+
+/** The element's XML, a document of its own: namespaces declared further out are declared in it. */
+export const writeXml = ({ name, attributes, children }: XmlElement, outer: XmlElement['attributes'] = {}): string =>
+  builder.build([{ [name]: children, [ATTRIBUTES]: { ...outer, ...attributes } }])
+
+export const nameOf = (node: XmlNode): string => Object.keys(node).find((name) => name !== ATTRIBUTES) ?? TEXT
+
+export function toElement(node: XmlNode): XmlElement {
+  const name = nameOf(node)
+  return {
+    name,
+    attributes: (node[ATTRIBUTES] ?? {}) as XmlElement['attributes'],
+    children: (node[name] ?? []) as readonly XmlNode[],
+  }
+}
+
+/** Elements among the children; text, CDATA and comments are none. */
+export const elementsIn = ({ children }: XmlElement): readonly XmlElement[] =>
+  children.filter((node) => nameOf(node) !== TEXT && nameOf(node) !== CDATA).map(toElement)
+
+/** Without its prefix: senders choose prefixes as they like. */
+export const localName = (name: string): string => name.slice(name.indexOf(':') + 1)

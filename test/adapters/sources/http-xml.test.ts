@@ -1,0 +1,135 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { http } from '../../../adapters/sources/http.ts'
+import { bytes, draftOf, normalize } from '../../helpers/deliveries.ts'
+
+const source = http({ path: 'xml', auth: { kind: 'none' }, xml: 'json' })
+const headers = { 'content-type': 'application/xml' }
+const toJson = (body: string | Uint8Array, type = 'application/xml') =>
+  JSON.parse(draftOf(source, { body, headers: { 'content-type': type } }).data ?? '') as unknown
+const refused = (body: string | Uint8Array) => {
+  const [item] = normalize(source, { body, headers })
+  return item && 'ok' in item && !item.ok ? `${item.reason}: ${item.detail}` : 'an event'
+}
+
+describe('http: XML as JSON', () => {
+  it('keeps values as text, by local names, with attributes beside', () => {
+    const body =
+      '<?xml version="1.0" encoding="UTF-8"?>\n<!-- c --><n:Order xmlns:n="urn:o" n:id="0010" note="a&amp;b">\n' +
+      ' <n:Item>1.50</n:Item><Item/><Text><![CDATA[<b> &amp;]]> x</Text><Mixed>a<b>1</b>c</Mixed>\n</n:Order>'
+    expect(toJson(body)).to.deep.equal({
+      Order: {
+        '@id': '0010',
+        '@note': 'a&b',
+        Item: ['1.50', ''],
+        Text: '<b> &amp; x',
+        Mixed: { b: '1', '#text': 'ac' },
+      },
+    })
+  })
+
+  it('decodes the five entities and characters by number, each once', () => {
+    expect(toJson('<a>&lt;&gt;&amp;&apos;&quot;&#65;&#x1F6B0;&amp;lt;</a>')).to.deep.equal({ a: `<>&'"A🚰&lt;` })
+  })
+
+  it('takes names that mean something to JavaScript for names', () => {
+    expect(toJson('<a><toString>1</toString><hasOwnProperty>2</hasOwnProperty></a>')).to.deep.equal({
+      a: { toString: '1', hasOwnProperty: '2' },
+    })
+  })
+
+  it('reads the charset of the content type, of the declaration, or of the byte order mark', () => {
+    const latin = Uint8Array.from([...bytes('<?xml version="1.0" encoding="ISO-8859-1"?><a>'), 0xfc, ...bytes('</a>')])
+    expect(toJson(latin)).to.deep.equal({ a: 'ü' })
+    const plain = Uint8Array.from([...bytes('<a>'), 0xfc, ...bytes('</a>')])
+    expect(toJson(plain, 'text/xml; charset=iso-8859-1')).to.deep.equal({ a: 'ü' })
+    const utf16 = Buffer.concat([Uint8Array.of(0xff, 0xfe), Buffer.from('<a>ü</a>', 'utf16le')])
+    expect(toJson(utf16)).to.deep.equal({ a: 'ü' })
+    expect(toJson(`\ufeff<a>ü</a>`)).to.deep.equal({ a: 'ü' })
+  })
+
+  it('keeps the text of any value', () => {
+    const text = fc.string({ unit: 'grapheme' }).map((one) => one.replaceAll(/[\p{Cc}\ufffe\uffff]/gu, ''))
+    const escaped = (one: string) => one.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+    fc.assert(
+      fc.property(text, (one) => {
+        expect(toJson(`<a><b>${escaped(one)}</b></a>`)).to.deep.equal({ a: { b: one } })
+      }),
+    )
+  })
+})
+
+const LOL = `<!DOCTYPE lolz [<!ENTITY a "lol">${Array.from(
+  { length: 9 },
+  (_, n) => `<!ENTITY ${'bcdefghij'[n]} "${`&${'abcdefghi'[n]};`.repeat(10)}">`,
+).join('')}]><a>&j;</a>`
+
+describe('http: XML that is an attack goes to quarantine', () => {
+  for (const [what, body, reason] of [
+    ['a bomb of entities', LOL, 'xml-forbidden: document type'],
+    ['an external entity', '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', 'xml-forbidden'],
+    ['an external document type', '<!DOCTYPE a SYSTEM "http://example.test/a.dtd"><a/>', 'xml-forbidden'],
+    ['a parameter entity', '<!DOCTYPE a [<!ENTITY % p SYSTEM "http://example.test/">%p;]><a/>', 'xml-forbidden'],
+    ['a declaration behind a comment', '<!-- a --><!DOCTYPE a><a/>', 'xml-forbidden'],
+    ['a declaration inside', '<a><!ENTITY x "y"></a>', 'xml-forbidden'],
+    ['an entity nobody declared', '<a>&x;</a>', 'not-xml: entity'],
+    ['one in an attribute', '<a b="&x;"/>', 'not-xml: entity'],
+    ['an entity that does not end', '<a>&amp</a>', 'not-xml'],
+    ['a character that XML has not', '<a>&#0;</a>', 'not-xml: entity'],
+    ['half a character', '<a>&#xD800;</a>', 'not-xml: entity'],
+    ['101 levels', `${'<a>'.repeat(102)}${'</a>'.repeat(102)}`, 'xml-forbidden: limits'],
+    ['half a million levels', '<a>'.repeat(500_000), 'xml-forbidden: limits'],
+    ['half a million elements', `<r>${'<a/>'.repeat(500_000)}</r>`, 'xml-forbidden: limits'],
+    ['300 attributes', `<a ${Array.from({ length: 300 }, (_, n) => `a${n}="1"`).join(' ')}/>`, 'xml-forbidden: limits'],
+    ['a megabyte of open comments', `<a>${'<!--'.repeat(250_000)}</a>`, 'not-xml'],
+    ['a megabyte of open CDATA', `<a>${'<![CDATA['.repeat(120_000)}</a>`, 'not-xml'],
+    ['two megabytes of &', `<a>${'&'.repeat(2_000_000)}</a>`, 'not-xml'],
+    ['a reserved name', '<a><__proto__>1</__proto__></a>', 'not-xml'],
+    ['no XML', 'Hello', 'not-xml'],
+    ['two roots', '<a/><b/>', 'not-xml: root'],
+    ['text behind the root', '<a/>x', 'not-xml'],
+    ['tags that do not close', '<a><b></a>', 'not-xml'],
+    ['an attribute twice', '<a b="1" b="2"/>', 'not-xml'],
+  ] as const) {
+    it(what, () => {
+      expect(refused(body)).to.match(new RegExp(`^${reason}`))
+    })
+  }
+
+  it('says nothing of the body', () => {
+    const [item] = normalize(source, { body: '<a>secret</b>', headers })
+    expect(JSON.stringify(item)).not.to.include('secret')
+  })
+
+  it('what only looks like a declaration passes', () => {
+    expect(toJson('<a><![CDATA[<!DOCTYPE html><p>]]><!-- <!ENTITY --></a>')).to.deep.equal({
+      a: '<!DOCTYPE html><p>',
+    })
+  })
+
+  it('any garbage is an event or in quarantine, and nothing throws', () => {
+    const tags = fc.constantFrom(
+      '<a>',
+      '</a>',
+      '<a',
+      '"',
+      "'",
+      '&',
+      ';',
+      '<!',
+      '<?',
+      '?>',
+      '-->',
+      ']]>',
+      '<![CDATA[',
+      'x',
+      '=',
+      ' ',
+    )
+    fc.assert(
+      fc.property(fc.array(tags, { maxLength: 30 }), (parts) => {
+        expect(normalize(source, { body: parts.join(''), headers })).to.have.length(1)
+      }),
+    )
+  })
+})

@@ -26,6 +26,12 @@ entity Deliveries {
       principal  : String(255);
       outcome    : Outcome not null;
       reason     : String(255);
+      // What the sender says it is about (SAP_ApplicationID and the like); bounds match srv/domain/labels.ts.
+      applicationId : String(120);
+      correlationId : String(120);
+      sender        : String(120);
+      receiver      : String(120);
+      messageType   : String(100);
 }
 
 /** The bytes as they came, once per delivery; removed first by retention. */
@@ -142,7 +148,7 @@ entity Checkpoints {
 }
 
 entity Leases {
-  key name  : Name;
+  key name  : String(120); // of what is led: poll:<name>, mesh:<name>
       owner : String(36);
       fence : Integer not null;
       until : Timestamp;

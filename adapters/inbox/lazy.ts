@@ -35,7 +35,9 @@ export function lazyInbox(connect: () => Promise<OpenInbox>): CdsInbox {
       release: async (lanes) => inbox().work.release(lanes),
       effects: async (keys) => inbox().work.effects(keys),
       payload: async (delivery) => inbox().work.payload(delivery),
+      ends: async (event) => inbox().work.ends(event),
       nextDueAt: async (subscriptions) => inbox().work.nextDueAt(subscriptions),
+      backlog: async (subscriptions, bounds) => inbox().work.backlog(subscriptions, bounds),
     },
     journal: {
       lease: async (name, owner, leaseMs) => inbox().journal.lease(name, owner, leaseMs),

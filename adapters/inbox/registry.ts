@@ -1,3 +1,4 @@
+import type { StoredEvent } from '#domain/event'
 import type { EventFilter } from '#domain/filter'
 import { wants } from '#domain/filter'
 import { dispatchId, lanePartition, type NewEvent } from '#domain/ports'
@@ -73,4 +74,28 @@ export function planFanOut(
     if (!wanted) unrouted.add(event.key)
   }
   return { lanes: [...lanes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), unrouted }
+}
+
+/**
+ * The lanes an operator's replay enters, ascending by `id`: one new run for each subscription in force that wants the
+ * event, also where it never had a run (nobody wanted it then).
+ * @param only the subscription the operator named
+ * @param runs the last run of each subscription that had one
+ */
+export function planReplay(
+  registry: Registry,
+  event: StoredEvent,
+  only: string | undefined,
+  runs: readonly { readonly subscription: string; readonly run: number }[],
+): PlannedLane[] {
+  const last = new Map(runs.map(({ subscription, run }) => [subscription, run]))
+  return [...registry.values()]
+    .filter(({ name, filter }) => (only === undefined || only === name) && wants(filter, event))
+    .map(({ name: subscription, order }): PlannedLane => {
+      const partitionkey = lanePartition(order, event)
+      const run = (last.get(subscription) ?? 0) + 1
+      const dispatches = [{ id: dispatchId(event.key, subscription, run), event: event.key, run }]
+      return { id: laneId(subscription, partitionkey), subscription, partitionkey, dispatches }
+    })
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
 }

@@ -1,7 +1,9 @@
 import { LIMITS, OBJECT_LIMITS } from '#domain/check-draft'
 import type { EventAttributes, Nature, StoredEvent } from '#domain/event'
+import { type DeliveryLabels, LABEL_LIMITS } from '#domain/labels'
 import type { NewDelivery, NewEvent, NewItem } from '#domain/ports'
-import type { ItemOutcome, Outcome } from '#domain/source'
+import type { DispatchEnd, ItemOutcome, Outcome } from '#domain/source'
+import type { DispatchStatus } from '#domain/status'
 
 /** Moments as every database of ours stores and compares them: `YYYY-MM-DDTHH:mm:ss.sssZ`. */
 export const iso = (moment: Date): string => moment.toISOString()
@@ -112,6 +114,11 @@ export const DELIVERY_COLUMNS = [
   'principal',
   'outcome',
   'reason',
+  'applicationId',
+  'correlationId',
+  'sender',
+  'receiver',
+  'messageType',
 ] as const
 
 export const deliveryValues = (
@@ -133,7 +140,29 @@ export const deliveryValues = (
   delivery.principal ?? null,
   outcome,
   reason ?? null,
+  delivery.labels?.applicationId ?? null,
+  delivery.labels?.correlationId ?? null,
+  delivery.labels?.sender ?? null,
+  delivery.labels?.receiver ?? null,
+  delivery.labels?.messageType ?? null,
 ]
+
+/** A row of `Dispatches`, as far as its end goes. */
+export interface EndRow {
+  readonly subscription: string
+  readonly run: number
+  readonly status: DispatchStatus
+  readonly reason: string | null
+  readonly result: string | null
+}
+
+export const toEnd = ({ subscription, run, status, reason, result }: EndRow): DispatchEnd => ({
+  subscription,
+  run,
+  status,
+  ...(reason === null ? {} : { reason }),
+  ...(result === null ? {} : { result }),
+})
 
 const SERIOUSNESS: readonly ItemOutcome[] = ['ignored', 'duplicate', 'accepted', 'conflict', 'quarantined']
 
@@ -186,6 +215,10 @@ function unstorable(delivery: NewDelivery): string | undefined {
     if (delivery[key] !== undefined && !fits(delivery[key], OPTIONAL_LIMITS[key])) return name
   }
   if (!fits(delivery.headers, Number.POSITIVE_INFINITY)) return 'headers'
+  for (const name in delivery.labels) {
+    const key = name as keyof DeliveryLabels
+    if (!fits(delivery.labels[key], LABEL_LIMITS[key])) return name
+  }
   for (const item of delivery.items) {
     const problem = item.kind === 'event' ? unstorableEvent(item.event) : undefined
     if (problem) return problem

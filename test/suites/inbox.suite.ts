@@ -1,10 +1,12 @@
 import type { InboxHarness } from '../helpers/inbox.ts'
 import { adminSuite } from './inbox/admin.ts'
+import { backlogSuite } from './inbox/backlog.ts'
 import { intakeSuite } from './inbox/intake.ts'
 import { journalSuite } from './inbox/journal.ts'
 import { lanesSuite } from './inbox/lanes.ts'
 import { leasesSuite } from './inbox/leases.ts'
 import { orderSuite } from './inbox/order.ts'
+import { repliesSuite } from './inbox/replies.ts'
 import { retentionSuite } from './inbox/retention.ts'
 import { subscriptionsSuite } from './inbox/subscriptions.ts'
 
@@ -29,5 +31,7 @@ export function inboxSuite(name: string, makeInbox: () => Promise<InboxHarness>)
     journalSuite(use)
     adminSuite(use)
     retentionSuite(use)
+    repliesSuite(use)
+    backlogSuite(use)
   })
 }

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
+import type { Admin, AdminResult } from '#domain/ports'
 import { type DispatchStatus, operatorMay } from '#domain/status'
-import { laneId } from '../hash.ts'
-import type { PlannedLane } from '../registry.ts'
+import { planReplay } from '../registry.ts'
 import { clean, EVENT_COLUMNS, type EventRow, storedEvent } from '../rows.ts'
 import { appendToLanes, firstWaiting, freeLane, holdLane, type LaneRow, recordLost, updateLane } from './lanes.ts'
 import { SELECT, UPDATE } from './ql.ts'
@@ -61,19 +60,10 @@ async function replay(tx: Tx, event: string, only: string | undefined): Promise<
       .where({ event })
       .groupBy('subscription'),
   )
-  const lanes = runs
-    .filter(({ subscription }) => registry.has(subscription) && (only === undefined || only === subscription))
-    .map(({ subscription, run: last }): PlannedLane => {
-      const partitionkey = lanePartition(registry.get(subscription)?.order, storedEvent(row))
-      const run = last + 1
-      const dispatches = [{ id: dispatchId(event, subscription, run), event, run }]
-      return { id: laneId(subscription, partitionkey), subscription, partitionkey, dispatches }
-    })
+  const lanes = planReplay(registry, storedEvent(row), only, runs)
   if (lanes.length === 0) return NOT_FOUND
-  await appendToLanes(
-    tx,
-    lanes.sort((a, b) => (a.id < b.id ? -1 : 1)),
-  )
+  await appendToLanes(tx, lanes)
+  await tx.change(UPDATE('sluice.Events').with({ unrouted: false }).where({ event, unrouted: true }))
   return done(lanes.flatMap(({ dispatches }) => dispatches.map(({ id }) => id)))
 }
 

@@ -6,7 +6,7 @@ import { cqlAdmin } from './admin.ts'
 import { toStoreError } from './errors.ts'
 import { cqlIntake } from './intake.ts'
 import { cqlJournal } from './journal.ts'
-import { SELECT } from './ql.ts'
+import { SELECT, UPDATE } from './ql.ts'
 import { type CqlDatabase, type CqlService, cqlDatabase } from './session.ts'
 import { cqlWork } from './work.ts'
 
@@ -36,6 +36,13 @@ async function checkVersion(database: CqlDatabase): Promise<void> {
         retry: 'never',
         remedy: 'Start the version of cap-sluice that deployed it, or a newer one.',
       })
+    }
+    if (found < STORE_VERSION) {
+      await tx.change(
+        UPDATE('sluice.Meta')
+          .with({ value: String(STORE_VERSION) })
+          .where({ name: 'schema' }),
+      )
     }
     const planted = [
       { name: 'registry', value: tx.now },

@@ -1,8 +1,11 @@
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import type { Backlog } from '#domain/backlog'
 import type { Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type EndRow, toEnd } from '../rows.ts'
+import { backlogOf } from './backlog.ts'
 import { claim } from './claim.ts'
 import { freeLane, holdLane } from './lanes.ts'
 import { SELECT, UPDATE } from './ql.ts'
@@ -54,6 +57,15 @@ export function cqlWork(database: CqlDatabase): Work {
         )
         return row?.bytes ? new Uint8Array(await buffer(row.bytes)) : undefined
       }),
+    ends: (event) =>
+      database.transaction(async (tx) => {
+        const rows = await tx.rows<EndRow>(
+          SELECT.from('sluice.Dispatches')
+            .columns('subscription', 'run', 'status', 'reason', 'result')
+            .where({ event }),
+        )
+        return rows.map(toEnd)
+      }),
     nextDueAt: (subscriptions) =>
       database.transaction(async (tx) => {
         const registry = await currentRegistry(tx)
@@ -68,6 +80,11 @@ export function cqlWork(database: CqlDatabase): Work {
         )
         return first && new Date(first.availableAt)
       }),
+    backlog: async (subscriptions, bounds) => {
+      const found: Backlog[] = []
+      for (const name of subscriptions) found.push(await database.transaction((tx) => backlogOf(tx, name, bounds)))
+      return found
+    },
   }
 }
 

@@ -1,5 +1,8 @@
+import type { StoredEvent } from '#domain/event'
+import { wants } from '#domain/filter'
 import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
 import { type DispatchStatus, operatorMay } from '#domain/status'
+import type { RegisteredSubscription } from '#domain/subscription'
 import { append, laneOf, type MemoryDispatch, type MemoryLane, type MemoryState } from './state.ts'
 import { recordLost } from './work.ts'
 
@@ -30,13 +33,14 @@ export function memoryAdmin(state: MemoryState): Admin {
       return done(open)
     },
     replay: async (event, subscription, by) => {
-      const runs = [...state.dispatches.values()].filter(
-        (one) => one.event.key === event && (subscription === undefined || one.subscription === subscription),
+      const stored = state.events.get(event)
+      const wanting = [...state.subscriptions.values()].filter(
+        ({ name, filter, removed }) =>
+          stored && !removed && (subscription === undefined || subscription === name) && wants(filter, stored),
       )
-      if (runs.length === 0) return NOT_FOUND
-      const latest = new Map<string, MemoryDispatch>()
-      for (const one of runs) if (one.run > (latest.get(one.subscription)?.run ?? 0)) latest.set(one.subscription, one)
-      const created = [...latest.values()].map((one) => runAgain(state, one))
+      if (!stored || wanting.length === 0) return NOT_FOUND
+      stored.unrouted = false
+      const created = wanting.map((one) => runAgain(state, stored, one))
       audit(by, 'replay', event)
       return done(created)
     },
@@ -142,23 +146,25 @@ function unblock(state: MemoryState, lane: MemoryLane): void {
   lane.availableAt = lane.waiting.size > 0 ? state.now().getTime() : undefined
 }
 
-function runAgain(state: MemoryState, latest: MemoryDispatch): MemoryDispatch {
-  const { event, subscription } = latest
-  const run = latest.run + 1
-  const lane = laneOf(state, subscription, lanePartition(state.subscriptions.get(subscription)?.order, event))
+/** As one more run of the subscription; the first where it never had one. */
+function runAgain(state: MemoryState, event: StoredEvent, { name, order }: RegisteredSubscription): MemoryDispatch {
+  const earlier = [...state.dispatches.values()].filter(
+    (one) => one.event.key === event.key && one.subscription === name,
+  )
+  const run = Math.max(0, ...earlier.map((one) => one.run)) + 1
   const dispatch: MemoryDispatch = {
-    id: dispatchId(event.key, subscription, run),
+    id: dispatchId(event.key, name, run),
     event,
-    subscription,
+    subscription: name,
     run,
-    lane,
+    lane: laneOf(state, name, lanePartition(order, event)),
     pos: 0,
     status: 'waiting',
     attempts: 0,
     forgiven: 0,
   }
   state.dispatches.set(dispatch.id, dispatch)
-  append(state, lane, dispatch)
+  append(state, dispatch.lane, dispatch)
   return dispatch
 }
 

@@ -43,7 +43,7 @@ export interface MemoryState {
   readonly now: () => Date
   readonly deliveries: Map<string, NewDelivery & { outcome: ItemOutcome; reason?: string; payload?: Uint8Array }>
   readonly identities: Map<string, { event: string; contentHash: string; expiresAt?: number }>
-  readonly events: Map<string, StoredEvent & { receivedAt: Date; unrouted: boolean }>
+  readonly events: Map<string, StoredEvent & { readonly receivedAt: Date; unrouted: boolean }>
   readonly dispatches: Map<string, MemoryDispatch>
   readonly lanes: Map<string, MemoryLane>
   readonly attempts: Map<

@@ -7,6 +7,8 @@ import type {
   LaneSettlement,
   Work,
 } from '#domain/ports'
+import type { DispatchEnd } from '#domain/source'
+import { memoryBacklog } from './backlog.ts'
 import { compose, type MemoryDispatch, type MemoryLane, type MemoryState } from './state.ts'
 
 export function memoryWork(state: MemoryState): Work {
@@ -31,6 +33,7 @@ export function memoryWork(state: MemoryState): Work {
     },
     effects: async (keys) => keys.map(({ scope, object }) => state.effects.get(compose(scope, object))),
     payload: async (delivery) => state.deliveries.get(delivery)?.payload?.slice(),
+    ends: async (event) => [...state.dispatches.values()].filter((one) => one.event.key === event).map(toEnd),
     nextDueAt: async (subscriptions) => {
       const due = [...state.lanes.values()]
         .filter(
@@ -39,6 +42,7 @@ export function memoryWork(state: MemoryState): Work {
         .flatMap((lane) => lane.availableAt ?? [])
       return due.length === 0 ? undefined : new Date(Math.min(...due))
     },
+    backlog: async (subscriptions, bounds) => subscriptions.map((name) => memoryBacklog(state, name, bounds)),
   }
 }
 
@@ -72,6 +76,14 @@ function take(state: MemoryState, lane: MemoryLane, request: ClaimRequest, now: 
     recovered,
   }
 }
+
+const toEnd = ({ subscription, run, status, reason, result }: MemoryDispatch): DispatchEnd => ({
+  subscription,
+  run,
+  status,
+  ...(reason === undefined ? {} : { reason }),
+  ...(result === undefined ? {} : { result }),
+})
 
 /** As many as fit, and the first one all the same. */
 function within(waiting: readonly MemoryDispatch[], bytes: number): readonly MemoryDispatch[] {

@@ -1,7 +1,6 @@
-import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
+import type { Admin, AdminResult } from '#domain/ports'
 import { type DispatchStatus, operatorMay } from '#domain/status'
-import { laneId } from '../hash.ts'
-import type { PlannedLane, Registry } from '../registry.ts'
+import { planReplay, type Registry } from '../registry.ts'
 import { type EventRow, storedEvent } from '../rows.ts'
 import { audited, CONFLICT, done, NOT_FOUND } from './audit.ts'
 import type { IntakeContext } from './intake.ts'
@@ -48,6 +47,7 @@ const LAST_RUNS = statement(
   'event_runs',
   'SELECT subscription, max(run) AS run FROM sluice_dispatches WHERE event = $1 GROUP BY subscription',
 )
+const MARK_ROUTED = statement('event_routed', 'UPDATE sluice_events SET unrouted = FALSE WHERE event = $1 AND unrouted')
 
 async function replay(
   session: Session,
@@ -58,18 +58,11 @@ async function replay(
 ): Promise<AdminResult> {
   const [row] = await session.run<EventRow>(HOLD_EVENT, [event])
   if (!row) return NOT_FOUND
-  const stored = storedEvent(row)
   const runs = await session.run<{ subscription: string; run: number }>(LAST_RUNS, [event])
-  const lanes = runs
-    .filter(({ subscription }) => registry.has(subscription) && (only === undefined || only === subscription))
-    .map(({ subscription, run: last }): PlannedLane => {
-      const partitionkey = lanePartition(registry.get(subscription)?.order, stored)
-      const run = last + 1
-      const dispatches = [{ id: dispatchId(event, subscription, run), event, run }]
-      return { id: laneId(subscription, partitionkey), subscription, partitionkey, dispatches }
-    })
+  const lanes = planReplay(registry, storedEvent(row), only, runs)
   if (lanes.length === 0) return NOT_FOUND
   await session.run(APPEND, [...laneRows(lanes), moment])
+  await session.run(MARK_ROUTED, [event])
   return done(lanes.flatMap(({ dispatches }) => dispatches.map(({ id }) => id)))
 }
 

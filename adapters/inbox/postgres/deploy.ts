@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { SluiceError } from '#domain/errors'
-import { STORE_VERSION } from '../ddl.ts'
+import { EXPANSIONS, expansionsBetween, STORE_VERSION } from '../ddl.ts'
 import type { Database, Session } from './session.ts'
 import { statement } from './sql.ts'
 
@@ -10,12 +10,15 @@ const LOCKED = 'SELECT pg_advisory_xact_lock(7533207001)'
 /** What the keys do not serve. None of them covers a dispatch's status: settling then stays within its page (HOT). */
 const INDEXES = [
   'sluice_lanes_due ON sluice_lanes (subscription, availableat) WHERE availableat IS NOT NULL',
+  'sluice_lanes_blocked ON sluice_lanes (subscription) WHERE blocked',
   'sluice_dispatches_lane ON sluice_dispatches (lane, pos)',
   'sluice_dispatches_event ON sluice_dispatches (event)',
   'sluice_events_delivery ON sluice_events (delivery)',
   `sluice_deliveries_pushed ON sluice_deliveries (source, receivedat) WHERE channel = 'push'`,
+  'sluice_deliveries_application ON sluice_deliveries (applicationid) WHERE applicationid IS NOT NULL',
+  'sluice_deliveries_correlation ON sluice_deliveries (correlationid) WHERE correlationid IS NOT NULL',
   'sluice_identities_expired ON sluice_identities (expiresat) WHERE expiresat IS NOT NULL',
-].map((index) => `CREATE INDEX IF NOT EXISTS ${index}`)
+]
 
 /** Lane rows change with every event and lease, and autovacuum's defaults would let their index grow threefold. */
 const TABLE_OPTIONS = [
@@ -29,6 +32,14 @@ const READ_META = statement('meta_read', 'SELECT value FROM sluice_meta WHERE na
 const WRITE_META = statement(
   'meta_write',
   'INSERT INTO sluice_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+)
+
+/** Statements of older instances are under way meanwhile: whoever waits for a table longer lets them pass and begins anew. */
+const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '2s'`
+
+const INDEX_NAMES = statement(
+  'index_names',
+  'SELECT indexname AS name FROM pg_indexes WHERE schemaname = current_schema()',
 )
 
 const VIEWS = statement(
@@ -48,11 +59,28 @@ export async function deployStore(database: Database, ddl: readonly string[], ve
     const found = await storeVersion(session)
     if (found !== undefined && found > version) throw newerStore(found, version)
     if (found !== version) {
-      for (const sql of [...tablesOf(ddl), ...INDEXES, ...TABLE_OPTIONS]) await session.exec(sql)
+      const expansions = expansionsBetween(EXPANSIONS.postgres, found ?? version, version)
+      for (const sql of [LOCK_TIMEOUT, ...expansions, ...tablesOf(ddl)]) await session.exec(sql)
+      for (const sql of [...(await missingIndexes(session)), ...TABLE_OPTIONS]) await session.exec(sql)
       await session.run(WRITE_META, ['schema', String(version)])
     }
     await replaceViews(session, ddl)
   }, LOCKED)
+}
+
+/**
+ * For instances that leave deploying to the deployer.
+ * @throws SluiceError `store-not-deployed` where it did not run before this instance, `store-newer`
+ */
+export async function checkStore(database: Database, version = STORE_VERSION): Promise<void> {
+  const found = await database.transaction((session) => storeVersion(session))
+  if (found === version) return
+  if (found !== undefined && found > version) throw newerStore(found, version)
+  const state = found === undefined ? 'The store is not deployed' : `The store has version ${found}`
+  throw new SluiceError('store-not-deployed', `${state}; this Sluice needs ${version}.`, {
+    retry: 'never',
+    remedy: 'Run `sluice-deploy` with the same binding first, or remove `deploy: false` from cds.requires.sluice-db.',
+  })
 }
 
 /** A model's tables that are missing, and its views, replaced where any of them changed. */
@@ -61,6 +89,12 @@ export async function deployModel(database: Database, ddl: readonly string[]): P
     for (const sql of tablesOf(ddl)) await session.exec(sql)
     await replaceViews(session, ddl)
   }, LOCKED)
+}
+
+/** Asking for one that is there would lock its table against writing all the same. */
+async function missingIndexes(session: Session): Promise<string[]> {
+  const found = new Set((await session.run<{ name: string }>(INDEX_NAMES, [])).map(({ name }) => name))
+  return INDEXES.filter((index) => !found.has(index.split(' ', 1)[0] ?? '')).map((index) => `CREATE INDEX ${index}`)
 }
 
 const tablesOf = (ddl: readonly string[]): string[] =>

@@ -3,7 +3,7 @@ import { compileDdl, loadModel } from '../ddl.ts'
 import { type CdsInbox, lazyInbox, type OpenInbox } from '../lazy.ts'
 import { iso } from '../rows.ts'
 import { postgresAdmin } from './admin.ts'
-import { deployModel, deployStore } from './deploy.ts'
+import { checkStore, deployModel, deployStore } from './deploy.ts'
 import { toStoreError } from './errors.ts'
 import { type IntakeContext, postgresIntake } from './intake.ts'
 import { postgresJournal } from './journal.ts'
@@ -18,21 +18,24 @@ export interface PostgresInboxOptions extends PostgresOptions {
   readonly now?: () => Date
   /** Connects an app's own service `sluice-db`; without it the inbox has one that nobody else sees. */
   readonly connect?: () => Promise<PostgresService>
+  /** False: `open()` creates nothing, and refuses a store that nobody has brought to this version. */
+  readonly deploy?: boolean
 }
 
 /**
  * The inbox on Postgres 13 or later, through CAP's Postgres service; any number of instances share it. `open()` creates
  * what is missing, also when 12 instances do it at once.
- * @throws SluiceError on `open()`: `store-newer`, `store-unavailable`
+ * @throws SluiceError on `open()`: `store-newer`, `store-not-deployed`, `store-unavailable`
  */
 export const postgresInbox = (options: PostgresInboxOptions): CdsInbox => lazyInbox(() => open(options))
 
-async function open({ now, connect, ...options }: PostgresInboxOptions): Promise<OpenInbox> {
+async function open({ now, connect, deploy = true, ...options }: PostgresInboxOptions): Promise<OpenInbox> {
   const service = await (connect ? connect() : openService(options, await loadModel()))
   const database = postgresDatabase(service)
   const context: IntakeContext = { database, registry: registryCache(), moment: () => (now ? iso(now()) : null) }
   try {
-    await deployStore(database, await compileDdl('postgres'))
+    if (deploy) await deployStore(database, await compileDdl('postgres'))
+    else await checkStore(database)
   } catch (error) {
     await service.disconnect()
     throw error

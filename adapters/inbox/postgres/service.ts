@@ -12,8 +12,8 @@ export interface PostgresOptions {
 }
 
 /** CAP waits one second for a connection, and 20 of 30 parallel transactions were refused with it. */
-const POOL = { min: 0, max: 10, testOnBorrow: true, acquireTimeoutMillis: 10_000, destroyTimeoutMillis: 1_000 }
-const CLIENT = { connectionTimeoutMillis: 5_000, keepAlive: true, application_name: 'sluice' }
+export const POOL = { min: 0, max: 10, testOnBorrow: true, acquireTimeoutMillis: 10_000, destroyTimeoutMillis: 1_000 }
+export const CLIENT = { connectionTimeoutMillis: 5_000, keepAlive: true, application_name: 'sluice' }
 
 /** Far beyond a stall of the event loop between two statements; less than a sender's patience. */
 const MAX_IDLE_IN_TRANSACTION_MS = 10_000

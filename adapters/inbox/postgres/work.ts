@@ -1,6 +1,8 @@
 import type { LaneSettlement, Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type EndRow, toEnd } from '../rows.ts'
+import { backlog } from './backlog.ts'
 import { claim } from './claim.ts'
 import { groupCommit } from './group.ts'
 import type { IntakeContext } from './intake.ts'
@@ -22,6 +24,11 @@ const NEXT_DUE = statement(
      SELECT availableat FROM sluice_lanes
      WHERE subscription = wanted.name AND availableat IS NOT NULL ORDER BY availableat LIMIT 1) lane
    WHERE ${active('wanted.name')}`,
+)
+
+const ENDS = statement(
+  'ends',
+  'SELECT subscription, run, status, reason, result FROM sluice_dispatches WHERE event = $1',
 )
 
 /** Workers settle one dispatch at a time; together they fill a commit. */
@@ -50,10 +57,12 @@ export function postgresWork({ database, moment }: Pick<IntakeContext, 'database
       const [row] = await database.run<{ bytes: Uint8Array }>(PAYLOAD, [delivery])
       return row && new Uint8Array(row.bytes)
     },
+    ends: async (event) => (await database.run<EndRow>(ENDS, [event])).map(toEnd),
     nextDueAt: async (subscriptions) => {
       const [row] = await database.run<{ due: Date | null }>(NEXT_DUE, [subscriptions])
       return row?.due ?? undefined
     },
+    backlog: (subscriptions, bounds) => backlog(database, subscriptions, bounds, moment()),
   }
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { type Admin, type AdminResult, dispatchId, lanePartition } from '#domain/ports'
+import type { Admin, AdminResult } from '#domain/ports'
 import { type DispatchStatus, operatorMay } from '#domain/status'
 import type { RegisteredSubscription } from '#domain/subscription'
-import { laneId } from '../hash.ts'
+import { planReplay } from '../registry.ts'
 import { clean, EVENT_COLUMNS, type EventRow, storedEvent } from '../rows.ts'
 import { appendToLane, freeLane, type LaneRow, laneById, recordLost, takePositions } from './lanes.ts'
 import { createRetention } from './retention.ts'
@@ -59,20 +59,13 @@ function setPaused(tx: Tx, name: string, paused: 0 | 1): AdminResult {
 
 function replay(tx: Tx, event: string, only: string | undefined): AdminResult {
   const stored = tx.get<EventRow>(SELECT_EVENT, event)
-  const runs = tx
-    .all<{ subscription: string; run: number }>(SELECT_RUNS, `${event}:`, `${event};`)
-    .filter(({ subscription }) => tx.registry().has(subscription) && (only === undefined || only === subscription))
-  if (!stored || runs.length === 0) return NOT_FOUND
-  const { attributes } = storedEvent(stored)
-  return done(
-    runs.map(({ subscription, run }) => {
-      const key = lanePartition(tx.registry().get(subscription)?.order, { key: event, attributes })
-      const id = dispatchId(event, subscription, run + 1)
-      const dispatches = [{ id, event, run: run + 1 }]
-      appendToLane(tx, { id: laneId(subscription, key), subscription, partitionkey: key, dispatches })
-      return id
-    }),
-  )
+  if (!stored) return NOT_FOUND
+  const runs = tx.all<{ subscription: string; run: number }>(SELECT_RUNS, `${event}:`, `${event};`)
+  const lanes = planReplay(tx.registry(), storedEvent(stored), only, runs)
+  if (lanes.length === 0) return NOT_FOUND
+  for (const lane of lanes) appendToLane(tx, lane)
+  tx.run(MARK_ROUTED, event)
+  return done(lanes.flatMap(({ dispatches }) => dispatches.map(({ id }) => id)))
 }
 
 interface DispatchRow {
@@ -137,7 +130,8 @@ const CLOSE_LANES = `UPDATE sluice_Lanes SET head = tail, availableAt = NULL, ow
 const PAUSE = 'UPDATE sluice_Subscriptions SET paused = ? WHERE name = ? AND removedAt IS NULL'
 const SELECT_EVENT = `SELECT ${EVENT_COLUMNS} FROM sluice_Events WHERE event = ?`
 const SELECT_RUNS = `SELECT subscription, max(run) AS run FROM sluice_Dispatches WHERE ID > ? AND ID < ?
-  GROUP BY subscription ORDER BY subscription`
+  GROUP BY subscription`
+const MARK_ROUTED = 'UPDATE sluice_Events SET unrouted = 0 WHERE event = ? AND unrouted <> 0'
 const SELECT_DISPATCH = 'SELECT event, subscription, lane, pos, status FROM sluice_Dispatches WHERE ID = ?'
 const REOPEN = `UPDATE sluice_Dispatches SET status = 'waiting', pos = ?, reason = NULL, forgiven = attempts, availableAt = NULL,
   finishedAt = NULL WHERE ID = ?`

@@ -3,13 +3,8 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { SluiceError } from '#domain/errors'
-import { STORE_VERSION } from '../ddl.ts'
+import { EXPANSIONS, type Expansions, expansionsBetween, STORE_VERSION } from '../ddl.ts'
 import { isBusy, unavailable } from './errors.ts'
-
-/** Statements that lead to a version, by version. They only add: instances of the version before run on beside it. */
-type Expansions = Readonly<Record<number, readonly string[]>>
-
-const EXPANSIONS: Expansions = {}
 
 const PAGE_SIZE = 8_192
 
@@ -20,7 +15,12 @@ const INDEXES = [
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_dead ON sluice_Dispatches(lane) WHERE status = 'dead'`,
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_unsure ON sluice_Dispatches(lane) WHERE status = 'unsure'`,
   `CREATE INDEX IF NOT EXISTS sluice_Lanes_due ON sluice_Lanes(subscription, availableAt) WHERE availableAt IS NOT NULL`,
+  'CREATE INDEX IF NOT EXISTS sluice_Lanes_blocked ON sluice_Lanes(subscription) WHERE blocked',
   `CREATE INDEX IF NOT EXISTS sluice_Identities_expiry ON sluice_Identities(expiresAt) WHERE expiresAt IS NOT NULL`,
+  // From a delivery to its events: both keys grow with time, so new rows lie at the end.
+  'CREATE INDEX IF NOT EXISTS sluice_Events_delivery ON sluice_Events(delivery)',
+  `CREATE INDEX IF NOT EXISTS sluice_Deliveries_application ON sluice_Deliveries(applicationId) WHERE applicationId IS NOT NULL`,
+  `CREATE INDEX IF NOT EXISTS sluice_Deliveries_correlation ON sluice_Deliveries(correlationId) WHERE correlationId IS NOT NULL`,
 ]
 
 export interface Schema {
@@ -35,7 +35,7 @@ export interface Schema {
  * @throws SluiceError `store-newer` where a later version of Sluice has written it, `store-unavailable`
  */
 export async function deployFile(file: string, schema: Schema): Promise<void> {
-  const { ddl, version = STORE_VERSION, expansions = EXPANSIONS } = schema
+  const { ddl, version = STORE_VERSION, expansions = EXPANSIONS.sqlite } = schema
   try {
     mkdirSync(dirname(file), { recursive: true })
     const database = new DatabaseSync(file, { timeout: 0 })
@@ -66,9 +66,7 @@ function expand(database: DatabaseSync, file: string, version: number, expansion
       remedy: 'Start the version of cap-sluice that wrote it, or restore the backup made before that upgrade.',
     })
   }
-  for (let next = found + 1; next <= version; next += 1) {
-    for (const sql of expansions[next] ?? []) database.exec(sql)
-  }
+  for (const sql of expansionsBetween(expansions, found, version)) database.exec(sql)
 }
 
 /** What is in the database, by name, with the statement that made it. */

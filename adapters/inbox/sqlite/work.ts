@@ -1,6 +1,8 @@
 import type { Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type EndRow, toEnd } from '../rows.ts'
+import { backlogOf } from './backlog.ts'
 import { claimLanes } from './claim.ts'
 import { freeLane, laneById } from './lanes.ts'
 import type { Tx } from './session.ts'
@@ -30,6 +32,7 @@ export function sqliteWork(writer: Writer): Work {
         keys.map(({ scope, object }) => toVersion(tx.get<VersionRow>(SELECT_EFFECT, effectHash(scope, object)))),
       ),
     payload: (delivery) => call((tx) => readPayload(tx, delivery)),
+    ends: (event) => call((tx) => tx.all<EndRow>(SELECT_ENDS, `${event}:`, `${event};`).map(toEnd)),
     nextDueAt: (subscriptions) =>
       call((tx) => {
         const active = subscriptions.filter((name) => tx.registry().get(name)?.paused === false)
@@ -37,6 +40,9 @@ export function sqliteWork(writer: Writer): Work {
         const [first] = due.sort()
         return first === undefined ? undefined : new Date(first)
       }),
+    // One at a time: others get their turn in between.
+    backlog: (subscriptions, bounds) =>
+      Promise.all(subscriptions.map((name) => call((tx) => backlogOf(tx, name, bounds)))),
   }
 }
 
@@ -60,4 +66,5 @@ const RENEW = 'UPDATE sluice_Lanes SET availableAt = ? WHERE ID = ? AND owner = 
 const SELECT_EFFECT = 'SELECT version, contentHash FROM sluice_Effects WHERE hash = ?'
 const SELECT_PAYLOAD = 'SELECT bytes FROM sluice_Payloads WHERE delivery = ?'
 const SELECT_DATA = 'SELECT data FROM sluice_Events WHERE event = ?'
+const SELECT_ENDS = 'SELECT subscription, run, status, reason, result FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
 const NEXT_DUE = 'SELECT min(availableAt) AS at FROM sluice_Lanes WHERE subscription = ? AND availableAt IS NOT NULL'

@@ -5,7 +5,7 @@ import cds from '@sap/cds'
 import { expect } from 'chai'
 import { cqlInbox } from '../../../adapters/inbox/cql/index.ts'
 import type { CqlService } from '../../../adapters/inbox/cql/session.ts'
-import { compileDdl, loadModel } from '../../../adapters/inbox/ddl.ts'
+import { compileDdl, loadModel, STORE_VERSION } from '../../../adapters/inbox/ddl.ts'
 import { openService } from '../../../adapters/inbox/postgres/service.ts'
 import { compilingForHana } from '../../helpers/hana-compiler.ts'
 import { type InboxHarness, peekTables } from '../../helpers/inbox.ts'
@@ -96,6 +96,31 @@ describe('inbox in CQL, on SQLite and compiled for HANA', () => {
       for (const entity of ENTITIES) await tx.run(cds.ql.DELETE.from(`sluice.${entity}`))
     })
     return harnessOn(async () => recorded.service)
+  })
+
+  it('takes a store that HDI has expanded for its own, and refuses one of a newer version', async () => {
+    const { SELECT, UPSERT } = cds.ql
+    const version = async () => {
+      const rows = (await sqlite.tx((tx) => tx.run(SELECT.from('sluice.Meta').where({ name: 'schema' })))) as {
+        value: string
+      }[]
+      return rows[0]?.value
+    }
+    const inbox = cqlInbox({ connect: async () => sqlite })
+    const write = (value: string) =>
+      sqlite.tx((tx) => tx.run(UPSERT.into('sluice.Meta').entries([{ name: 'schema', value }])))
+    await write('0')
+    await inbox.open()
+    expect(await version()).to.equal(String(STORE_VERSION))
+    await write('999')
+    const refused = await cqlInbox({ connect: async () => sqlite })
+      .open()
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+    expect(refused).to.include({ code: 'store-newer', retry: 'never' })
+    expect(await version()).to.equal('999')
   })
 
   // Stands last: looks at what the contract above has sent.

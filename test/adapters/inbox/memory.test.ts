@@ -8,7 +8,13 @@ inboxSuite('memory', async (): Promise<InboxHarness> => {
   const inbox = memoryInbox({ now: () => new Date(now) })
   const { state } = inbox
   const tables: Readonly<Record<string, () => object[]>> = {
-    Deliveries: () => [...state.deliveries.values()].map(({ key, outcome, reason }) => ({ id: key, outcome, reason })),
+    Deliveries: () =>
+      [...state.deliveries.values()].map(({ key, labels, outcome, reason }) => ({
+        id: key,
+        outcome,
+        reason,
+        ...labels,
+      })),
     Events: () => [...state.events.values()].map(({ key, unrouted }) => ({ event: key, unrouted })),
     Dispatches: () => [...state.dispatches.values()],
     Attempts: () =>

@@ -62,6 +62,63 @@ export function adminSuite(use: UseInbox): void {
       )
     })
 
+    it('replays an event that nobody wanted for who wants it now, each replay as one more run', async () => {
+      const harness = use()
+      const { inbox, peek } = harness
+      const [a = ''] = await accept(inbox, sender(harness).one({ id: 'a', lane: '1' }))
+      expect(await peek.event(a)).to.deep.equal({ unrouted: true })
+      expect(await inbox.admin.replay(a, undefined, 'ann')).to.deep.equal(NOT_FOUND)
+      await inbox.admin.register([ORDERS])
+      const results = await Promise.all([
+        inbox.admin.replay(a, undefined, 'ann'),
+        inbox.admin.replay(a, 'orders', 'ann'),
+      ])
+      expect(results.flatMap((one) => (one.ok ? one.dispatches : [])).sort()).to.deep.equal([
+        `${a}:orders:1`,
+        `${a}:orders:2`,
+      ])
+      expect(await peek.event(a)).to.deep.equal({ unrouted: false })
+      const lane = await claimOne(inbox, 'orders')
+      expect(lane.dispatches.map(({ run, triedBefore }) => [run, triedBefore])).to.deep.equal([
+        [1, false],
+        [2, false],
+      ])
+    })
+
+    it('replays for a named subscription that came later, and for it alone', async () => {
+      const harness = use()
+      const { inbox } = harness
+      await inbox.admin.register([ORDERS])
+      const [a = ''] = await accept(inbox, sender(harness).one({ id: 'a', lane: '1' }))
+      await drain(harness, 'orders')
+      await inbox.admin.register([{ ...ORDERS, name: 'audit', order: 'none' }])
+      expect(await inbox.admin.replay(a, 'audit', 'ann')).to.deep.equal({ ok: true, dispatches: [`${a}:audit:1`] })
+      expect(await drain(harness, 'orders')).to.deep.equal([])
+      expect(await drain(harness, 'audit')).to.deep.equal(['a'])
+      const all = await inbox.admin.replay(a, undefined, 'ann')
+      expect(all.ok && [...all.dispatches].sort()).to.deep.equal([`${a}:audit:2`, `${a}:orders:2`])
+    })
+
+    it('replays for nobody whose filter does not want the event, or who has been removed', async () => {
+      const harness = use()
+      const { inbox } = harness
+      await inbox.admin.register([
+        ORDERS,
+        { name: 'types', filter: { on: ['order.*'] } },
+        { name: 'other-type', filter: { on: ['invoice.*'] } },
+        { name: 'other-source', filter: { on: ['*'], sources: ['elsewhere'] } },
+        { name: 'other-subject', filter: { on: ['*'], subject: 'x' } },
+        { ...ORDERS, name: 'removed' },
+      ])
+      const [a = ''] = await accept(inbox, sender(harness).one({ id: 'a' }))
+      await inbox.admin.unregister('removed', 'ann')
+      for (const name of ['other-type', 'other-source', 'other-subject', 'removed']) {
+        expect(await inbox.admin.replay(a, name, 'ann'), name).to.deep.equal(NOT_FOUND)
+      }
+      await inbox.admin.register([{ name: 'types', filter: { on: ['invoice.*'] } }])
+      expect(await inbox.admin.replay(a, undefined, 'ann')).to.deep.equal({ ok: true, dispatches: [`${a}:orders:2`] })
+    })
+
     it('knows that a replay of an untried dispatch is a first try', async () => {
       const harness = use()
       const { inbox } = harness

@@ -8,15 +8,15 @@ import { type Transport, TransportFailure } from './transport.ts'
 export interface Credentials {
   /** Value of the `Authorization` header. */
   header(): Promise<string | undefined>
-  /** After a 401: whether others can be had than the ones that were refused. */
-  renew(refused: string | undefined): boolean
+  /** After a 401: a token that was refused is not offered again. */
+  forget(refused: string | undefined): void
 }
 
 export function credentials(auth: ODataAuth, transport: Transport, now: () => Date): Credentials {
   if (auth.kind === 'oauth2') return clientCredentials(auth, transport, now)
   const fixed =
     auth.kind === 'basic' ? `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}` : undefined
-  return { header: async () => fixed, renew: () => false }
+  return { header: async () => fixed, forget: () => undefined }
 }
 
 /** Renewed so long before expiry that no request meets the end of it; of short-lived tokens half the time is used. */
@@ -60,9 +60,8 @@ function clientCredentials(
       })
       return pending
     },
-    renew(refused) {
+    forget(refused) {
       if (token?.header === refused) token = undefined
-      return true
     },
   }
 }

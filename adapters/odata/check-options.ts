@@ -1,21 +1,25 @@
 import { misconfigured } from './classify.ts'
-import type { ODataAuth, ODataEntitySpec, ODataTargetOptions } from './options.ts'
+import type { ODataAuth, ODataEntitySpec, ODataTargetAt, ODataTargetOptions } from './options.ts'
 
 /** Refuses what would fail, or worse, half work at run time. @throws SluiceError `configuration` with the remedy */
-export function checkOptions(options: ODataTargetOptions): void {
+export function checkOptions(options: ODataTargetOptions | ODataTargetAt): void {
   if (options.version !== 'v2' && options.version !== 'v4') {
     throw misconfigured('`version` of an OData target is neither v2 nor v4.', 'Set the one the service speaks.')
   }
-  checkUrl(options.url, '`url`')
-  checkAuth(options.auth)
+  if (!('address' in options)) checkAddress(options)
   checkNumbers(options)
   checkHeaders(options.headers ?? {})
-  if (options.sapClient !== undefined && !/^\d{3}$/.test(options.sapClient)) {
-    throw misconfigured('`sapClient` is not three digits.', 'Set it to the logon client, e.g. "100".')
-  }
   const names = Object.keys(options.entities)
   if (names.length === 0) throw misconfigured('`entities` is empty.', 'Name the entity sets this target works with.')
   for (const name of names) checkEntity(name, options.entities[name] as ODataEntitySpec)
+}
+
+function checkAddress({ url, auth, sapClient }: ODataTargetOptions): void {
+  checkUrl(url, '`url`')
+  checkAuth(auth)
+  if (sapClient !== undefined && !/^\d{3}$/.test(sapClient)) {
+    throw misconfigured('`sapClient` is not three digits.', 'Set it to the logon client, e.g. "100".')
+  }
 }
 
 function checkUrl(text: string, what: string): void {
@@ -49,7 +53,7 @@ function checkAuth(auth: ODataAuth): void {
   }
 }
 
-function checkNumbers(options: ODataTargetOptions): void {
+function checkNumbers(options: ODataTargetOptions | ODataTargetAt): void {
   const bounds = { settleMs: 0, timeoutMs: 1, maxResponseBytes: 1024 } as const
   for (const [name, least] of Object.entries(bounds) as [keyof typeof bounds, number][]) {
     const value = options[name]

@@ -126,6 +126,12 @@ const STATUSES: Readonly<Record<number, Verdict>> = {
   403: never('target-forbidden', 'Grant the communication user this operation, then retry the event.'),
   404: never('target-not-found', MISCONFIGURED),
   405: never('target-misconfigured', MISCONFIGURED),
+  407: {
+    code: 'target-unauthorized',
+    retry: { afterMs: UNAUTHORIZED_PAUSE_MS },
+    effect: 'none',
+    remedy: 'The proxy on the way refused us: check the binding to the connectivity service.',
+  },
   412: { code: 'target-changed', retry: 'backoff', effect: 'none' },
   428: never('target-etag-required', 'The service demands an etag its records do not carry: check `entities`.'),
   429: { code: 'target-busy', retry: 'backoff', effect: 'none' },

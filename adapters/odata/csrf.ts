@@ -1,13 +1,13 @@
 import { type CookieJar, cookieJar } from './cookies.ts'
 
 /** A security session of the server: its token is good only together with the cookies set beside it. */
-interface CsrfSession {
+export interface CsrfSession {
   /** Undefined where the service gives none. */
   readonly token?: string
   readonly cookies: CookieJar
 }
 
-interface CsrfSessions {
+export interface CsrfSessions {
   /** For reads: whatever there is. Answers go into the session their request was sent with, never into a newer one. */
   current(): CsrfSession
   /** For writes: with a token, fetched if need be. */

@@ -1,3 +1,4 @@
+import type { AddressProvider } from '#domain/address'
 import type { Log } from '#domain/ports'
 import type { EntitySpec } from '#domain/target'
 import type { EdmType } from './edm.ts'
@@ -8,12 +9,14 @@ export interface ODataEntitySpec extends EntitySpec {
   readonly types?: Readonly<Record<string, EdmType>>
 }
 
+/** How a target is logged on to. */
 export type ODataAuth =
   | { readonly kind: 'none' }
   | { readonly kind: 'basic'; readonly user: string; readonly password: string }
   /** Client credentials (RFC 6749 §4.4), as XSUAA and IAS give them to technical users. */
   | { readonly kind: 'oauth2'; readonly tokenUrl: string; readonly clientId: string; readonly clientSecret: string }
 
+/** Where an OData service is and how it behaves. Times in ms, sizes in bytes. */
 export interface ODataTargetOptions {
   readonly version: 'v2' | 'v4'
   /** Service root, e.g. `https://my300000-api.s4hana.ondemand.com/sap/opu/odata/sap/API_SALES_ORDER_SRV`. */
@@ -38,6 +41,11 @@ export interface ODataTargetOptions {
   readonly log?: Log
   /** Clock for token expiry and pauses; the system's by default. */
   readonly now?: () => Date
+}
+
+/** A target whose address and credentials somebody else keeps, e.g. SAP BTP's destination service. */
+export interface ODataTargetAt extends Omit<ODataTargetOptions, 'url' | 'auth' | 'sapClient'> {
+  readonly address: AddressProvider
 }
 
 export const DEFAULTS = {

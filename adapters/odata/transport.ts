@@ -8,6 +8,8 @@ interface Exchange {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
   readonly signal?: AbortSignal
+  /** URL of an HTTP proxy; for `http:` addresses only, because nothing is tunneled. */
+  readonly proxy?: string
 }
 
 export interface Answer {
@@ -66,7 +68,7 @@ export function createTransport(limits: { timeoutMs: number; maxResponseBytes: n
     validateStatus: () => true,
   })
   return {
-    async exchange({ method, url, headers, body, signal }) {
+    async exchange({ method, url, headers, body, signal, proxy }) {
       const deadline = new AbortController()
       const timer = setTimeout(() => deadline.abort(), limits.timeoutMs)
       try {
@@ -76,6 +78,7 @@ export function createTransport(limits: { timeoutMs: number; maxResponseBytes: n
           headers,
           data: body,
           signal: signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal,
+          ...(proxy === undefined ? {} : { proxy: proxyOf(proxy) }),
           transport: watched(url.startsWith('https:') ? https : http, connected),
         })
         return answerOf(response)
@@ -93,6 +96,11 @@ export function createTransport(limits: { timeoutMs: number; maxResponseBytes: n
       httpsAgent.destroy()
     },
   }
+}
+
+function proxyOf(url: string) {
+  const { hostname, port } = new URL(url)
+  return { protocol: 'http', host: hostname, port: Number(port || 80) }
 }
 
 /** Notes which requests got a connection, TLS included: before that the server cannot have seen anything. */

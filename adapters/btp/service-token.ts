@@ -1,0 +1,69 @@
+import { SluiceError } from '#domain/errors'
+import { type ServiceCredentials, textOf } from './bindings.ts'
+import { askJson, member, unavailable } from './http.ts'
+
+/** After refused credentials: bindings are mended by people. */
+export const REFUSED_PAUSE_MS = 300_000
+
+/** Renewed so long before expiry that no request meets the end of it; of short-lived tokens half the time is used. */
+const EXPIRY_MARGIN_MS = 300_000
+
+export interface ServiceToken {
+  /** `Bearer …` */
+  header(): Promise<string>
+  /** After a 401 or 407. */
+  forget(): void
+}
+
+/**
+ * Client-credentials tokens for a bound service (RFC 6749 §4.4): with the binding's secret, or its certificate where it is
+ * of type X.509 (RFC 8705). One token for all, one request for it in flight.
+ */
+export function serviceToken(credentials: ServiceCredentials, now: () => Date): ServiceToken {
+  const x509 = typeof credentials.certificate === 'string' && typeof credentials.key === 'string'
+  const base = x509 ? textOf(credentials, 'certurl') : textOf(credentials, 'token_service_url', 'url')
+  const url = base.endsWith('/oauth/token') ? base : `${base.replace(/\/$/, '')}/oauth/token`
+  const form = {
+    grant_type: 'client_credentials',
+    // In the body, because XSUAA's ids contain characters that `Basic` would have to encode, and it does not decode.
+    client_id: textOf(credentials, 'clientid'),
+    ...(x509 ? {} : { client_secret: textOf(credentials, 'clientsecret') }),
+  }
+  const certificate = x509 ? { cert: String(credentials.certificate), key: String(credentials.key) } : undefined
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  let token: { header: string; until: number } | undefined
+  let pending: Promise<string> | undefined
+
+  async function request(): Promise<string> {
+    const { status, json } = await askJson({ url, headers, form, ...(certificate && { certificate }) })
+    if (status === 429 || status >= 500) throw unavailable(`The token server answered ${status}.`)
+    const value = member(json, 'access_token')
+    if (status !== 200 || typeof value !== 'string') throw refused(status)
+    const lifeMs = Number(member(json, 'expires_in') ?? 0) * 1_000
+    token = {
+      header: `Bearer ${value}`,
+      until: now().getTime() + Math.max(lifeMs - EXPIRY_MARGIN_MS, lifeMs / 2),
+    }
+    return token.header
+  }
+
+  return {
+    async header() {
+      if (token && now().getTime() < token.until) return token.header
+      pending ??= request().finally(() => {
+        pending = undefined
+      })
+      return pending
+    },
+    forget() {
+      token = undefined
+    },
+  }
+}
+
+const refused = (status: number): SluiceError =>
+  new SluiceError('destination-unauthorized', 'The token server gave no token for a bound service.', {
+    retry: { afterMs: REFUSED_PAUSE_MS },
+    httpStatus: status,
+    remedy: 'Bind the service again: its credentials may have been rotated.',
+  })

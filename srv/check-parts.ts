@@ -1,6 +1,8 @@
+import { aliasName, isBelowAliasRoot } from '#domain/alias'
 import { DEFAULT_RETRY, type RetryPolicy } from '#domain/backoff'
 import { SluiceError } from '#domain/errors'
 import type { EventFilter } from '#domain/filter'
+import { canonicalPath, isHttpPath } from '#domain/http-path'
 import type { Source } from '#domain/source'
 import type { OrderPolicy } from '#domain/subscription'
 import type { Target } from '#domain/target'
@@ -10,20 +12,29 @@ import type { FetchSpec } from './runtime/enrich.ts'
 import type { Handler } from './runtime/handler.ts'
 import type { PollPolicy } from './runtime/poll-policy.ts'
 
-/** How a subscription behaves. Durations in ms; everything has a default. */
+/** How a subscription behaves. Durations in ms; everything but the name has a default. */
 export interface SubscriptionOptions extends Omit<EventFilter, 'on'> {
-  /** Stable: the store knows the subscription by it, over restarts and versions. */
+  /** Stable: the store knows the subscription by it, over restarts and versions. 1 to 100 letters, digits, `.` `_` `-`. */
   readonly name: string
+  /** Among the events of one `partitionkey`. By default facts `block`, and of state notifications the `latest` counts. */
   readonly order?: OrderPolicy
+  /** How often and how late a failed dispatch is tried again; 25 tries over some 16 hours by default. */
   readonly retry?: Partial<RetryPolicy>
+  /** Longest a handler may run, less than `worker.leaseMs`; 30,000. */
   readonly timeoutMs?: number
+  /** Handlers that run at once in this process; 32. Events of one `partitionkey` never do. */
   readonly concurrency?: number
+  /** Reads the full record first, where the event is only a hint: `context.record`. */
   readonly fetch?: FetchSpec
 }
 
-export interface Subscription<Data = unknown> extends SubscriptionOptions {
+/** A subscription as a value; `gateway.on` makes the same of its arguments. */
+export interface Subscription<Data = unknown, Result = unknown, TargetName extends string = string>
+  extends SubscriptionOptions {
+  /** Event types; one may end in `*`, and a provider's own word for a type will do too. */
   readonly on: readonly string[]
-  readonly handler: Handler<Data>
+  /** Written as a method, so that a handler of known data fits into a list of subscriptions. */
+  handler(...parts: Parameters<Handler<Data, Result, TargetName>>): ReturnType<Handler<Data, Result, TargetName>>
 }
 
 /** What subscriptions and polls may refer to. */
@@ -95,8 +106,25 @@ export function toActive(
 
 /** @throws SluiceError `configuration` where a source could never be reached, or never take a delivery. */
 export function checkSources(sources: Readonly<Record<string, Source>>, limits: DoorLimits): void {
+  const taken = new Map<string, string>()
   for (const [name, source] of Object.entries(sources)) {
     if (!NAME.test(name)) refuse(`sources.${name}`, 'this is not a name.', NAME_REMEDY)
+    if (source.path !== undefined) {
+      const path = canonicalPath(source.path)
+      if (!isHttpPath(path)) refuse(`sources.${name}.path`, 'it is no path.', 'Write e.g. erp/orders or erp/orders/*.')
+      const other = taken.get(path)
+      if (other)
+        refuse(`sources.${name}.path`, `sources.${other} has it already.`, 'Choose another: case does not count.')
+      taken.set(path, name)
+    }
+    for (const alias of source.aliases ?? []) {
+      const other = taken.get(aliasName(alias))
+      if (!isBelowAliasRoot(alias.path))
+        refuse(`sources.${name}`, `${alias.path} is no path that CAP registers.`, 'Begin it with /-/ or /messaging/.')
+      if (other)
+        refuse(`sources.${name}`, `sources.${other} takes over ${alias.path} already.`, 'Name another queue or path.')
+      taken.set(aliasName(alias), name)
+    }
     const maxBytes = source.limits?.maxBytes ?? limits.maxBytes
     if (!isCount(maxBytes) || maxBytes > limits.budgetBytes)
       refuse(

@@ -1,4 +1,6 @@
 import type { Request, Service } from '@sap/cds'
+import { canonicalPath, HTTP_ROOT } from '#domain/http-path'
+import type { MeshRisk } from '#domain/plan-mesh'
 import type { Admin, AdminResult } from '#domain/ports'
 import type { SluiceConfig } from './config.ts'
 
@@ -11,6 +13,7 @@ export interface CockpitParts {
   readonly admin: () => Admin
   readonly database: () => Promise<CockpitDatabase>
   readonly lastDeliveryAt: (source: string) => Promise<Date | undefined>
+  readonly risks: (source: string) => Promise<readonly MeshRisk[]>
   readonly config: () => SluiceConfig
 }
 
@@ -46,14 +49,15 @@ export function serveCockpit(service: Service, parts: CockpitParts): void {
   })
 }
 
-async function readSources({ config, lastDeliveryAt }: CockpitParts) {
+async function readSources({ config, lastDeliveryAt, risks }: CockpitParts) {
   const entries = Object.entries(config().sources ?? {})
   const rows = await Promise.all(
-    entries.map(async ([name, { kind }]) => ({
+    entries.map(async ([name, { kind, path }]) => ({
       name,
       kind,
-      path: `/webhooks/${name}`,
+      path: kind === 'http' ? HTTP_ROOT + canonicalPath(String(path)) : `/webhooks/${name}`,
       lastDeliveryAt: (await lastDeliveryAt(name))?.toISOString() ?? null,
+      risks: (await risks(name)).map(({ severity, text }) => `${severity}: ${text}`).join('\n') || null,
     })),
   )
   return Object.assign(rows, { $count: rows.length })

@@ -13,6 +13,8 @@ service CockpitService {
         kind           : String(100);
         path           : String(255);
         lastDeliveryAt : Timestamp;
+        /** What endangers its events at the broker, a line each, alarms first. */
+        risks          : String;
   }
 
   @readonly
@@ -42,6 +44,18 @@ service CockpitService {
     }
     into {
       *,
+      // The same in the words of Cloud Integration's message monitor.
+      case
+        when status = 'done'                                       then 'COMPLETED'
+        when status = 'waiting' and attempts > forgiven            then 'RETRY'
+        when status = 'waiting'                                    then 'PROCESSING'
+        when status = 'unsure'                                     then 'ESCALATED'
+        when status = 'dead' and reason = 'lost'                   then 'ABANDONED'
+        when status = 'dead' and reason = 'subscription-removed'   then 'CANCELLED'
+        when status = 'dead'                                       then 'FAILED'
+        when status = 'skipped' and reason = 'discarded'           then 'CANCELLED'
+        else                                                            'DISCARDED'
+      end as mplStatus : String(10),
       history
     }
     excluding {
@@ -58,7 +72,16 @@ service CockpitService {
 
   @readonly
   @cds.query.limit: {default: 100, max: 1000}
-  entity Deliveries    as projection on sluice.Deliveries;
+  entity Deliveries as
+    select from sluice.Deliveries
+    mixin {
+      events : Association to many Events
+                 on events.delivery = $projection.ID;
+    }
+    into {
+      *,
+      events
+    };
 
   @readonly
   @cds.query.limit: {default: 100, max: 1000}

@@ -8,18 +8,31 @@ import type { EntitySpec } from '#domain/target'
 import schema from './config.schema.json' with { type: 'json' }
 import type { DoorLimits } from './door.ts'
 import type { Role } from './gateway.ts'
+import type { MetricsAccess } from './metrics-route.ts'
 import type { RetentionOptions } from './runtime/retention.ts'
 import type { WorkerOptions } from './runtime/worker.ts'
 
+export type AuthConfig = AuthSpec | { readonly kind: 'xsuaa'; readonly scope: string; readonly issuer?: string }
+
 export interface SourceConfig {
   readonly kind: string
-  readonly auth?: AuthSpec
+  /** Closed for good: answers 410. */
+  readonly retired?: boolean
+  /** Several where a kind takes them. */
+  readonly auth?: AuthConfig | readonly AuthConfig[]
   readonly [option: string]: unknown
 }
 
 export interface TargetConfig {
-  readonly kind: 'odata-v2' | 'odata-v4'
-  readonly url: string
+  readonly kind: 'odata-v2' | 'odata-v4' | 'event-mesh'
+  readonly url?: string
+  /** Name of a BTP destination, instead of `url`, `auth` and `sapClient`. */
+  readonly destination?: string
+  /** Of an event-mesh target: a bound service's name, or an address with credentials. */
+  readonly broker?: string | object
+  /** `source` of what is published. */
+  readonly source?: string
+  readonly publishPrefix?: string
   readonly path?: string
   readonly auth?:
     | { kind: 'none' }
@@ -37,7 +50,12 @@ export interface TargetConfig {
 
 interface SubscriptionConfig {
   readonly on: string | readonly string[]
-  readonly handler: string
+  /** Path of the handler's module; or `service`. */
+  readonly handler?: string
+  /** Name of the CAP service that the events are emitted to. */
+  readonly service?: string
+  /** Passes the events on to a broker. */
+  readonly publish?: { readonly target: string; readonly topic?: string }
   readonly sources?: readonly string[]
   readonly subject?: string
   readonly order?: OrderPolicy
@@ -64,6 +82,20 @@ export interface PollConfig {
   readonly startFrom?: string
 }
 
+/** A row of the S/4 catalog (adapters/sources/s4-catalog.ts); what is left out stays as it is. */
+interface S4RowConfig {
+  readonly type?: string
+  readonly key?: readonly string[]
+  readonly nature?: 'state' | 'fact'
+  readonly apis?: readonly {
+    readonly version: 'v2' | 'v4'
+    readonly service: string
+    readonly entity: string
+    readonly key?: readonly string[]
+    readonly changed?: string
+  }[]
+}
+
 /** `cds.requires.sluice`, checked and with every `env:NAME` replaced. Durations in ms. */
 export interface SluiceConfig {
   readonly roles?: readonly Role[]
@@ -76,15 +108,24 @@ export interface SluiceConfig {
   readonly worker?: Partial<WorkerOptions>
   readonly retention?: Partial<RetentionOptions>
   readonly stopTimeoutMs?: number
+  /** Rows of the S/4 catalog, changed or added: by object, those of items as `SalesOrder/items`. */
+  readonly catalog?: Readonly<Record<string, S4RowConfig>>
+  readonly metrics?: { readonly access?: MetricsAccess; readonly process?: boolean }
 }
 
-const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile<SluiceConfig>(schema)
+const validate = new Ajv({
+  allErrors: true,
+  strict: true,
+  allowUnionTypes: true,
+  discriminator: true,
+}).compile<SluiceConfig>(schema)
 
 /** @throws SluiceError `configuration` naming every wrong setting's path and what to do. */
 export function readConfig(raw: unknown, env: Readonly<Record<string, string | undefined>>): SluiceConfig {
   // CAP's own object has getters and links; what is read once is plain.
   const config = resolveEnv(structuredCloneOf(raw), env, 'sluice')
-  if (!validate(config)) throw refused((validate.errors ?? []).map(explain))
+  // Of a conditional schema the branch has said already what is wrong.
+  if (!validate(config)) throw refused((validate.errors ?? []).filter(({ keyword }) => keyword !== 'if').map(explain))
   const problems = crossCheck(config)
   if (problems.length > 0) throw refused(problems)
   return config
@@ -125,16 +166,43 @@ function explain({ instancePath, keyword, message, params }: ErrorObject): strin
   if (keyword === 'additionalProperties')
     return `${path}: "${params.additionalProperty}" is not a setting. Remove it or mend its spelling.`
   if (keyword === 'enum') return `${path}: must be one of ${params.allowedValues.join(', ')}.`
+  if (keyword === 'discriminator') return `${path}.${params.tag}: there is no such kind.`
   if (keyword === 'propertyNames')
     return `${path}: "${params.propertyName}" is not a name. Use letters, digits, ".", "_" and "-".`
   return `${path}: ${message ?? 'is wrong'}.`
 }
 
+/** Where the system is, said once. */
+function addressProblems([name, target]: [string, TargetConfig]): string[] {
+  const { url, destination, auth, sapClient, broker, kind } = target
+  const path = `sluice.targets.${name}`
+  if (kind === 'event-mesh') return broker ? [] : [`${path}.broker: which Event Mesh? Name a bound service.`]
+  if (!url && !destination) return [`${path}: where is it? Set "url", or "destination" to a BTP destination's name.`]
+  if (!destination) return []
+  return Object.entries({ url, auth, sapClient })
+    .filter(([, value]) => value !== undefined)
+    .map(([key]) => `${path}.${key}: the destination says it. Remove one of both.`)
+}
+
+function xsuaaProblems([name, { auth }]: [string, SourceConfig]): string[] {
+  const all = auth === undefined ? [] : 'kind' in auth ? [auth] : auth
+  if (all.every((one) => one.kind !== 'xsuaa' || one.scope)) return []
+  return [`sluice.sources.${name}.auth.scope: name the scope that xs-security.json grants, e.g. "emcallback".`]
+}
+
 /** What a schema cannot say: settings that refer to one another. */
 function crossCheck({ sources = {}, targets = {}, subscriptions = {}, polls = {}, worker }: SluiceConfig): string[] {
-  const problems: string[] = []
+  const problems = [
+    ...Object.entries(targets).flatMap(addressProblems),
+    ...Object.entries(sources).flatMap(xsuaaProblems),
+  ]
   const origins = new Set([...Object.keys(sources), ...Object.keys(polls)])
   for (const [name, subscription] of Object.entries(subscriptions)) {
+    const { handler, service, publish } = subscription
+    if ([handler, service, publish].filter((each) => each !== undefined).length !== 1)
+      problems.push(`sluice.subscriptions.${name}: write one of handler (a module), service (of CAP) and publish.`)
+    if (publish && targets[publish.target]?.kind !== 'event-mesh')
+      problems.push(`sluice.subscriptions.${name}.publish: no target ${publish.target} of kind event-mesh. Add it.`)
     const target = typeof subscription.fetch === 'string' ? subscription.fetch : subscription.fetch?.target
     if (target && !targets[target])
       problems.push(`sluice.subscriptions.${name}.fetch: no target ${target}. Add it to sluice.targets.`)

@@ -7,7 +7,9 @@ import { problem, retryLater } from './runtime/problem.ts'
 /** A request as any Node framework has it; Express adds `originalUrl` and, where a parser ran, `body`. */
 export type NodeRequest = IncomingMessage & { originalUrl?: string; body?: unknown }
 
-export type BodyRead = { readonly bytes: Uint8Array; readonly oversized: boolean } | { readonly failed: Reply | 'gone' }
+export type BodyRead =
+  | { readonly bytes: Uint8Array; readonly oversized: boolean }
+  | { readonly failed: Reply | 'gone' | 'consumed' }
 
 export interface BodyLimits {
   readonly maxBytes: number
@@ -24,7 +26,7 @@ export const distinctHeaders = (request: IncomingMessage): Headers => request.he
  * A body that a parser consumed before us is a mistake of the host's set-up, named as such.
  */
 export function readBody(request: NodeRequest, limits: BodyLimits, budget: ByteBudget): Promise<BodyRead> {
-  if (request.readableEnded || request.readableDidRead) return Promise.resolve({ failed: problem('body-consumed') })
+  if (request.readableEnded || request.readableDidRead) return Promise.resolve({ failed: 'consumed' })
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -75,17 +77,10 @@ export function sendReply(response: ServerResponse, reply: Reply, correlationId?
 
 export function peerOf(request: IncomingMessage) {
   const address = request.socket.remoteAddress
-  const certificate = (request.socket as TLSSocket).getPeerCertificate?.()
+  const { getPeerX509Certificate, authorized } = request.socket as Partial<TLSSocket>
+  const raw = getPeerX509Certificate?.call(request.socket)?.raw
   return {
     ...(address ? { address } : {}),
-    ...(certificate?.subject
-      ? {
-          certificate: {
-            subject: `CN=${String(certificate.subject.CN)}`,
-            issuer: `CN=${String(certificate.issuer.CN)}`,
-            fingerprint256: certificate.fingerprint256,
-          },
-        }
-      : {}),
+    ...(raw ? { certificate: { raw, authorized: authorized === true } } : {}),
   }
 }

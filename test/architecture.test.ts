@@ -99,6 +99,12 @@ describe('architecture test', () => {
       { 'srv/plugin.ts': "import '../adapters/x/a.ts'\nimport type { Gateway } from './gateway.ts'" },
       'only wiring.ts does',
     ],
+    ['bin → the inside of an adapter', { 'bin/a.ts': "import '../adapters/x/b.ts'" }, '(bin) imports adapters/x/b.ts'],
+    [
+      'signing → what verifies',
+      { 'bin/signing/a.ts': "import '../../adapters/sources/index.ts'" },
+      '(bin) imports adapters/sources/index.ts',
+    ],
     ['testing → adapters', { 'testing/a.ts': "import '../adapters/x/b.ts'" }, '(testing) imports adapters/x/b.ts'],
     [
       'testing → runtime',
@@ -106,6 +112,16 @@ describe('architecture test', () => {
       '(testing) imports srv/runtime/b.ts',
     ],
     ['testing → code of the domain', { 'testing/a.ts': "import { wants } from '#domain/filter'" }, 'more than types'],
+    [
+      'simulation → an adapter that is not the inbox in memory',
+      { 'testing/simulate/a.ts': "import '../../adapters/sources/stripe.ts'" },
+      '(simulation) imports adapters/sources/stripe.ts',
+    ],
+    [
+      'simulation → runtime',
+      { 'testing/simulate/a.ts': "import '../../srv/runtime/b.ts'" },
+      '(simulation) imports srv/runtime/b.ts',
+    ],
     ['an import out of the repository', { 'bin/a.ts': "import '../../other.ts'" }, 'outside the repository'],
     ['an import of nowhere', { 'bin/a.ts': "import '../lib/a.ts'" }, 'on no floor'],
     [
@@ -152,6 +168,8 @@ describe('architecture test', () => {
       'srv/config.ts': "import type { Role } from './gateway.ts'\nimport schema from './config.schema.json'",
       'srv/plugin.ts': "import cds from '@sap/cds'\nimport './wiring.ts'",
       'testing/g.ts': "import type { Clock } from '#domain/ports'\nimport express from 'express'",
+      'testing/simulate/g.ts':
+        "import '../../srv/gateway.ts'\nimport '../../adapters/inbox/memory/index.ts'\nimport '../virtual-clock.ts'",
       'demo/h.ts': `import '../testing/g.ts'\nimport '../srv/gateway.ts'\nimport '../adapters/x/d.ts'\n${'x\n'.repeat(297)}`,
     })
     expect(problems).to.deep.equal([])

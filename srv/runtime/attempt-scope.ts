@@ -1,7 +1,7 @@
 import { SluiceError } from '#domain/errors'
 import type { ClaimedDispatch, Clock, Effect } from '#domain/ports'
 import { objectName } from '#domain/ports'
-import type { Target, TargetSession, WriteScope } from '#domain/target'
+import type { HandlerTarget, Target, TargetSession, WriteScope } from '#domain/target'
 import { requestId } from './ids.ts'
 
 /** Everything one attempt may do to the outside, and what it did. Closed when the attempt ends: a late write is refused. */
@@ -9,7 +9,7 @@ export interface AttemptScope {
   readonly signal: AbortSignal
   readonly sent: boolean
   readonly effects: readonly Effect[]
-  readonly sessions: Readonly<Record<string, TargetSession>>
+  readonly sessions: Readonly<Record<string, HandlerTarget>>
   close(reason: string): void
   /** Called when it is closed, until somebody else is named. */
   onClose(over: ((reason: SluiceError) => void) | undefined): void
@@ -66,13 +66,13 @@ export function openScope(
   })
 
   // Opened on first use: most handlers write to one target, and another one's fault is none of theirs.
-  const sessions: Record<string, TargetSession> = {}
+  const sessions: Record<string, HandlerTarget> = {}
   for (const [name, target] of Object.entries(targets)) {
-    let session: TargetSession | undefined
+    let session: HandlerTarget | undefined
     Object.defineProperty(sessions, name, {
       enumerable: true,
       get: () => {
-        session ??= target.session(writeScope(name))
+        session ??= publishing(target.session(writeScope(name)))
         return session
       },
     })
@@ -101,3 +101,14 @@ export function openScope(
 }
 
 const over = (reason: string) => new SluiceError(reason, 'The attempt is over.')
+
+/** In place: a session may be of a class with private fields, which neither a copy nor a heir would have. */
+const publishing = (session: TargetSession): HandlerTarget =>
+  session.publish ? (session as HandlerTarget) : Object.assign(session, { publish: noBroker })
+
+const noBroker: HandlerTarget['publish'] = async () => {
+  throw new SluiceError('configuration', 'This target is no broker.', {
+    retry: 'never',
+    remedy: 'Publish to a target of kind event-mesh.',
+  })
+}

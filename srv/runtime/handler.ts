@@ -1,14 +1,15 @@
 import type { EventAttributes, ObjectRef, StoredEvent } from '#domain/event'
 import type { Log } from '#domain/ports'
 import type { Awaitable } from '#domain/source'
-import type { TargetRecord, TargetSession } from '#domain/target'
+import type { HandlerTarget, TargetRecord } from '#domain/target'
 
-/** What a handler receives: CloudEvents attributes, the parsed data, and where it came from. */
+/** What a handler receives: CloudEvents attributes (`id`, `type`, `subject`, …), the data, and where it came from. */
 export interface HandlerEvent<Data = unknown> extends EventAttributes {
-  /** The inbox's own key. */
+  /** The inbox's own key, a UUID v7. */
   readonly key: string
   /** Name of the configured source or poll. */
   readonly origin: string
+  /** The business object it speaks of, where the source knows. */
   readonly object?: ObjectRef
   /** Parsed JSON where the content is JSON; the text otherwise; bytes where it is no text. Parsed on first use. */
   readonly data: Data
@@ -16,7 +17,9 @@ export interface HandlerEvent<Data = unknown> extends EventAttributes {
   readonly dataText: string | undefined
 }
 
-export interface HandlerContext {
+/** What a handler may use beside the event. Valid for one attempt: what it does after its end is refused. */
+export interface HandlerContext<TargetName extends string = string> {
+  /** `<event key>:<subscription>:<run>`, as operators see it. */
   readonly dispatch: string
   readonly subscription: string
   /** 1 for the first run; a replay adds one. */
@@ -25,16 +28,26 @@ export interface HandlerContext {
   readonly attempt: number
   /** Aborted when the handler's time is up, the lease is lost, or the worker stops. */
   readonly signal: AbortSignal
+  /** The gateway's own. Never log `event.data`: it may be personal. */
   readonly log: Log
   /** The full record, where the subscription fetches one. */
   readonly record: TargetRecord | undefined
-  readonly targets: Readonly<Record<string, TargetSession>>
+  /** The gateway's targets by name. Each write has one effect per dispatch, however often the handler is tried. */
+  readonly targets: Readonly<Record<TargetName, HandlerTarget>>
   /** The delivery's bytes as they came; undefined once retention has removed them. */
   payload(): Promise<Uint8Array | undefined>
 }
 
-/** May return a small JSON value, which is kept with the dispatch. */
-export type Handler<Data = unknown> = (event: HandlerEvent<Data>, context: HandlerContext) => Awaitable<unknown>
+/**
+ * Brings one event into effect. At least once per dispatch: what it does beyond `context.targets` must bear a repetition.
+ * What it throws is tried again by the subscription's `retry`; a `PermanentError` ends it *dead* at once, a
+ * `RetryAfterError` says when; any other error counts as transient, because nobody knows better.
+ * @returns nothing, or what JSON can hold, up to 64 KB: it is kept with the dispatch
+ */
+export type Handler<Data = unknown, Result = unknown, TargetName extends string = string> = (
+  event: HandlerEvent<Data>,
+  context: HandlerContext<TargetName>,
+) => Awaitable<Result>
 
 const JSON_TYPE = /[/+]json\s*(;|$)/i
 

@@ -2,6 +2,7 @@ import { checkDraft, LIMITS } from '#domain/check-draft'
 import type { EventDraft } from '#domain/event'
 import type { NewEvent, NewItem } from '#domain/ports'
 import type { Delivery, Item, Source } from '#domain/source'
+import type { Trace } from '#domain/telemetry'
 import type { Verified } from '#domain/verification'
 import { newKey, sha256 } from './ids.ts'
 
@@ -69,6 +70,21 @@ function toNewEvent(
   if (dataIsBody) event.dataIsBody = true
   return event
 }
+
+/**
+ * Events carry the trace they came by. Where a sender has begun one, that stays, and ours refers to it.
+ * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
+ */
+export const traced = (items: readonly NewItem[], trace: Trace): readonly NewItem[] =>
+  items.map((item) => {
+    if (item.kind !== 'event') return item
+    const { traceparent, tracestate } = item.event.attributes
+    if (traceparent === undefined) {
+      return { ...item, event: { ...item.event, attributes: { ...item.event.attributes, ...trace.context } } }
+    }
+    trace.link({ traceparent, ...(tracestate === undefined ? {} : { tracestate }) })
+    return item
+  })
 
 type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
 

@@ -3,13 +3,17 @@ import { planAttempt } from '#domain/plan-attempt'
 import { blocksLane, type LaneEntry, planLane } from '#domain/plan-lane'
 import { type ClaimedDispatch, type ClaimedLane, type DispatchSettlement, objectName, type Work } from '#domain/ports'
 import type { DispatchStatus } from '#domain/status'
+import type { Meter, Tracer } from '#domain/telemetry'
 import { type ActiveSubscription, type AttemptParts, runAttempt } from './attempt.ts'
 import { faultFields } from './fault-fields.ts'
 import type { HeldLease } from './held-leases.ts'
+import { NO_TRACER } from './untold.ts'
 
 export interface LaneParts extends AttemptParts {
   readonly work: Pick<Work, 'effects' | 'payload' | 'settle'>
   readonly random: () => number
+  readonly meter?: Meter | undefined
+  readonly tracer?: Tracer | undefined
   /** True once the worker stops: what is not started is given back. */
   readonly stopping: () => boolean
 }
@@ -67,7 +71,10 @@ async function runDispatch(
       return { dispatch: dispatch.id, to: 'dead', reason: 'lost', block }
     }
   }
-  const { end, record, effects, result } = await runAttempt(parts, subscription, dispatch, lease)
+  const { tracer = NO_TRACER } = parts
+  const { end, record, effects, result } = await tracer.attempt(subscription.name, dispatch, () =>
+    runAttempt(parts, subscription, dispatch, lease),
+  )
   const plan = planAttempt(end, failuresBefore + 1, retry, parts.random())
   if (end.kind === 'fault') logEnd(parts, subscription, dispatch, end.fault, plan.to)
   return {
@@ -87,7 +94,7 @@ async function runDispatch(
  * must not make us do the work again. Where the fence does not hold, the lease is lost and nothing more is run.
  */
 async function settle(
-  { work, clock, log }: LaneParts,
+  { work, clock, log, meter }: LaneParts,
   lane: ClaimedLane,
   lease: HeldLease,
   settled: readonly DispatchSettlement[],
@@ -96,7 +103,8 @@ async function settle(
   while (!lease.lost) {
     try {
       const [held] = await work.settle([{ lane: lane.lane, owner: lane.owner, settled, release }])
-      if (!held) lease.lose()
+      if (held) for (const one of settled) meter?.settled(lane.subscription, one.to, one.attempt?.durationMs)
+      else lease.lose()
       return
     } catch (thrown) {
       if (!lease.holds()) throw thrown

@@ -1,11 +1,12 @@
 import type { NewDelivery } from '#domain/ports'
 import type { ChangesPage } from '#domain/target'
+import type { Trace } from '#domain/telemetry'
 import { newKey, sha256 } from './ids.ts'
-import { toNewItem } from './intake-item.ts'
+import { toNewItem, traced } from './intake-item.ts'
 import type { PollPolicy } from './poll-policy.ts'
 
 /** A page is one delivery. Its identities contain the content: two changes within one tick of the version stay two. */
-export function toDeliveries(poll: PollPolicy, page: ChangesPage, now: Date): NewDelivery[] {
+export function toDeliveries(poll: PollPolicy, page: ChangesPage, now: Date, trace?: Trace): NewDelivery[] {
   if (page.rows.length === 0) return []
   const body = Buffer.from(`[${page.rows.map((row) => row.data).join(',')}]`)
   const items = page.rows.map(({ key, version, data }) =>
@@ -43,7 +44,7 @@ export function toDeliveries(poll: PollPolicy, page: ChangesPage, now: Date): Ne
       body,
       bodyHash: sha256(body),
       authlevel: 'token',
-      items,
+      items: trace ? traced(items, trace) : items,
     },
   ]
 }

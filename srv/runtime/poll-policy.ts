@@ -1,6 +1,7 @@
 import type { PollWhen } from '#domain/plan-fallback'
 import type { Clock, Journal, Log } from '#domain/ports'
 import type { Target } from '#domain/target'
+import type { Meter, Tracer } from '#domain/telemetry'
 
 /** When a poll wants to run. The adapter wraps a cron library; `slotsBetween` is capped, newest last. */
 export interface Schedule {
@@ -9,7 +10,9 @@ export interface Schedule {
   start(due: () => void): { stop(): void }
 }
 
+/** A scheduled read of a target's changes. Durations in ms. */
 export interface PollPolicy {
+  /** Stable: the store keeps its checkpoint by it, and its events are identified by it. */
   readonly name: string
   readonly target: string
   readonly entity: string
@@ -34,12 +37,15 @@ export interface PollerParts {
   readonly targets: Readonly<Record<string, Target>>
   readonly clock: Clock
   readonly log: Log
+  readonly meter?: Meter
+  readonly tracer?: Tracer
   /** Name of this instance, unique among those that share the store. */
   readonly instance: string
   /** Called after a commit that brought new events. */
   readonly stored: () => void
 }
 
+/** What one look at a poll came to: rows read, new events among them, slots that had been missed. */
 export interface PollRun {
   readonly ran: boolean
   readonly reason?: 'not-due' | 'not-leader' | 'push-is-alive' | 'lost-lead' | 'failed' | 'stopping'

@@ -2,6 +2,7 @@ import { SluiceError } from '#domain/errors'
 import { type CheckpointState, nextWatermark, windowStart } from '#domain/plan-poll'
 import type { Lease } from '#domain/ports'
 import type { ChangesPage } from '#domain/target'
+import type { Trace } from '#domain/telemetry'
 import { toDeliveries } from './poll-delivery.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
 import { orTimeout } from './within-time.ts'
@@ -16,6 +17,7 @@ export interface PollStep {
   readonly revision: number
   readonly slotAt: string
   readonly missed: number
+  readonly trace?: Trace | undefined
 }
 
 /** Reads the window page by page and commits each with its checkpoint, as long as the lead is ours. */
@@ -38,7 +40,7 @@ export async function readChanges(parts: PollerParts, step: PollStep, stopped: A
     const done = page.next === undefined
     // Until the last page the watermark stays: a crash in between reads the window again, and identities absorb it.
     const state = done ? { watermark, slotAt, completedAt: now.toISOString() } : from
-    const deliveries = toDeliveries(poll, page, now)
+    const deliveries = toDeliveries(poll, page, now, step.trace)
     const outcomes = await journal.advance({ poll: poll.name, lease, expectedRevision, state, deliveries })
     if (!outcomes) return { ran: true, reason: 'lost-lead', rows, events, missed }
     expectedRevision += 1

@@ -5,6 +5,7 @@ import type { Checkpoint, Lease } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
 import { POLL_LEASE_MS, readChanges } from './poll-reader.ts'
+import { NO_METER, NO_TRACER } from './untold.ts'
 
 export type { PollerParts, PollPolicy, PollRun, Schedule } from './poll-policy.ts'
 
@@ -14,7 +15,7 @@ const SKIPPED = { ran: false, rows: 0, events: 0, missed: 0 } as const
 export type Poller = ReturnType<typeof createPoller>
 
 export function createPoller(parts: PollerParts) {
-  const { journal, clock, log } = parts
+  const { journal, clock, log, meter = NO_METER, tracer = NO_TRACER } = parts
   const startedAt = clock.now()
   const abort = new AbortController()
   const running = new Map<string, Promise<PollRun>>()
@@ -31,6 +32,10 @@ export function createPoller(parts: PollerParts) {
         if (abort.signal.aborted) return { ...SKIPPED, reason: 'stopping' }
         log.warn('a poll failed and will be repeated', { poll: poll.name, ...faultFields(thrown) })
         return { ...SKIPPED, reason: 'failed' }
+      })
+      .then((ended) => {
+        meter.polled(poll.name, ended.reason ?? 'ran', ended.events)
+        return ended
       })
       .finally(() => running.delete(poll.name))
     running.set(poll.name, started)
@@ -72,7 +77,9 @@ export function createPoller(parts: PollerParts) {
     if (missed > 0 && poll.when === 'always') {
       log.warn('a poll missed runs and catches up with one', { poll: poll.name, missed })
     }
-    return readChanges(parts, { poll, lease, from: state, revision, slotAt, missed }, abort.signal)
+    return tracer.poll({ poll: poll.name, target: poll.target }, (trace) =>
+      readChanges(parts, { poll, lease, from: state, revision, slotAt, missed, trace }, abort.signal),
+    )
   }
 
   /** Fixes where reading begins before anything is read: a system that is down then, or is not asked, loses nothing. */

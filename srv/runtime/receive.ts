@@ -1,16 +1,21 @@
 import { toFault } from '#domain/errors'
+import { labelsOf } from '#domain/labels'
 import type { Clock, Intake, Log, NewDelivery } from '#domain/ports'
-import type { Awaitable, Delivery, Outcome, Reply, Source, SourceContext } from '#domain/source'
-import type { Verified } from '#domain/verification'
+import type { Awaitable, Delivery, DispatchEnd, Outcome, Reply, Source, SourceContext } from '#domain/source'
+import type { Meter, Trace, Tracer } from '#domain/telemetry'
+import type { Refusal, Undecided, Verified } from '#domain/verification'
 import { faultFields } from './fault-fields.ts'
-import { newKey, sha256 } from './ids.ts'
-import { normalize } from './intake-item.ts'
+import { sha256 } from './ids.ts'
+import { normalize, traced } from './intake-item.ts'
 import { checkReply, problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
+import type { Callers } from './reply-when.ts'
 import { safeHeaders } from './safe-headers.ts'
 import { orTimeout } from './within-time.ts'
 
 /** One delivery on its way through. */
 export interface Arrival {
+  /** The delivery's key in the inbox, UUID v7. */
+  readonly key: string
   /** The configured source's name. */
   readonly name: string
   readonly source: Source
@@ -26,9 +31,13 @@ export interface ReceiverParts {
   readonly intake: Intake
   readonly clock: Clock
   readonly log: Log
+  readonly meter: Meter
+  readonly tracer: Tracer
   readonly reject: (source: string, reason: RejectionReason, correlationId: string) => void
   /** Called after a commit that brought new events: there is work. */
   readonly stored: () => void
+  /** For sources whose callers wait for what the handler says. */
+  readonly wait: Callers['wait']
   /** Longest time for each of a source's checks, in ms. */
   readonly verifyTimeoutMs: number
 }
@@ -37,7 +46,7 @@ const RETRY_MS = 5_000
 
 /** The closed order of an arrival: handshake, verify the bytes, control, normalize, store, answer. Nothing steps between. */
 export function createReceiver(parts: ReceiverParts) {
-  const { intake, clock, log, reject } = parts
+  const { intake, clock, log, meter, tracer, reject } = parts
 
   return async function receive(arrival: Arrival): Promise<Reply> {
     if (arrival.oversized && arrival.source.acknowledge !== 'always-ok') {
@@ -57,16 +66,14 @@ export function createReceiver(parts: ReceiverParts) {
   /** Everything that sees unverified bytes. A reply ends the delivery here. */
   async function passGate(arrival: Arrival): Promise<Reply | Verified> {
     const { source, delivery, context } = arrival
+    if (source.retired) return rejected(arrival, 'retired', problem('retired'))
     const greeting = source.handshake && (await inTime(source.handshake(delivery, context)))
-    if (greeting) return greeting
+    if (greeting) return 'ok' in greeting ? declined(arrival, greeting) : greeting
     if (!(source.limits?.methods ?? ['POST']).includes(delivery.method)) {
       return rejected(arrival, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
     }
     const verification = await inTime(source.verify(delivery, context))
-    if (verification.ok === 'unknown') {
-      return rejected(arrival, 'verifier-unavailable', retryLater('verifier-unavailable', verification.retryAfterMs))
-    }
-    if (verification.ok !== true) return rejected(arrival, verification.reason, refusalProblem(verification.status))
+    if (verification.ok !== true) return declined(arrival, verification)
     const answered = source.control && (await inTime(source.control(delivery, verification, context)))
     return answered ?? verification
   }
@@ -80,21 +87,38 @@ export function createReceiver(parts: ReceiverParts) {
     const { name: source, correlationId } = arrival
     let outcome: Outcome | undefined
     try {
-      ;[outcome] = await intake.store([toRow(arrival, verified)])
+      outcome = await tracer.store(source, async (trace) => {
+        const row = toRow(arrival, verified, trace)
+        const committed = meter.committing()
+        const [stored] = await intake.store([row]).catch((thrown) => {
+          committed(false)
+          throw thrown
+        })
+        committed(true)
+        return stored
+      })
     } catch (thrown) {
       log.error('a delivery could not be stored', { source, correlationId, ...faultFields(thrown) })
     }
     // Ours, never the sender's: 503, so that it comes again.
     if (!outcome) return retryLater('store-unavailable', RETRY_MS)
+    meter.delivered(source, outcome.outcome)
     if (outcome.items.some((item) => item.outcome === 'accepted')) parts.stored()
     if (outcome.outcome !== 'accepted') {
       log.info('delivery', { source, correlationId, delivery: outcome.delivery, outcome: outcome.outcome })
     }
-    return answer(arrival, outcome)
+    return answer(arrival, outcome, await endsOf(arrival, outcome))
   }
 
-  function toRow(arrival: Arrival, verified: Verified): NewDelivery {
-    const { name, source, delivery, oversized, correlationId } = arrival
+  /** Waits where the source's callers do, for the only event of their delivery; a repetition hears what the first heard. */
+  function endsOf({ source: { replyWhen }, delivery }: Arrival, { items: [item] }: Outcome) {
+    const event = item?.outcome === 'accepted' || item?.outcome === 'duplicate' ? item.event : undefined
+    return replyWhen && event ? parts.wait(event, replyWhen, delivery.body.length) : undefined
+  }
+
+  function toRow(arrival: Arrival, verified: Verified, trace: Trace | undefined): NewDelivery {
+    const { key, name, source, delivery, oversized, correlationId } = arrival
+    const labels = labelsOf(delivery.headers)
     const bodyHash = sha256(delivery.body)
     const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified, bodyHash)
     if (failed) {
@@ -102,7 +126,7 @@ export function createReceiver(parts: ReceiverParts) {
       log.error('a source failed to normalize a verified delivery', fields)
     }
     return {
-      key: newKey(),
+      key,
       origin: name,
       channel: 'push',
       receivedAt: delivery.receivedAt,
@@ -113,23 +137,33 @@ export function createReceiver(parts: ReceiverParts) {
       body: delivery.body,
       bodyHash,
       authlevel: verified.authlevel,
-      items,
+      items: trace ? traced(items, trace) : items,
+      ...(labels ? { labels } : {}),
       ...(verified.secretId ? { secretId: verified.secretId } : {}),
       ...(verified.principal ? { principal: verified.principal.name.slice(0, MAX_PRINCIPAL_LENGTH) } : {}),
     }
   }
 
   /** From here on the delivery is stored, and no fault of the answer may make the sender believe otherwise. */
-  function answer({ name, source, delivery, correlationId }: Arrival, outcome: Outcome): Reply {
+  function answer(
+    { name, source, delivery, correlationId }: Arrival,
+    outcome: Outcome,
+    ends: readonly DispatchEnd[] | undefined,
+  ): Reply {
     if (!source.reply) return acknowledge(outcome)
     try {
-      const reply = source.reply(outcome, delivery)
+      const reply = source.reply(outcome, delivery, ends)
       checkReply(reply)
       return reply
     } catch (thrown) {
       log.error('a source failed to answer a stored delivery', { source: name, correlationId, ...faultFields(thrown) })
       return acknowledge(outcome)
     }
+  }
+
+  function declined(arrival: Arrival, why: Refusal | Undecided): Reply {
+    if (why.ok === false) return rejected(arrival, why.reason, refusalProblem(why))
+    return rejected(arrival, 'verifier-unavailable', retryLater('verifier-unavailable', why.retryAfterMs))
   }
 
   function rejected({ name, correlationId }: Arrival, reason: RejectionReason, reply: Reply): Reply {
@@ -153,7 +187,9 @@ const MAX_PRINCIPAL_LENGTH = 255
 const TOO_LARGE: ReturnType<typeof normalize> = { items: [{ kind: 'bad', reason: 'too-large' }] }
 
 const allowed = (source: Source): string =>
-  [...(source.limits?.methods ?? ['POST']), ...(source.handshake ? ['OPTIONS'] : [])].join(', ')
+  [...(source.limits?.methods ?? ['POST']), ...(source.handshake && source.path === undefined ? ['OPTIONS'] : [])].join(
+    ', ',
+  )
 
 const acknowledge = ({ outcome, delivery }: Outcome): Reply => ({
   status: 200,

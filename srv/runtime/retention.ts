@@ -1,6 +1,9 @@
 import type { Admin, Clock, Log } from '#domain/ports'
+import type { Meter } from '#domain/telemetry'
 import { faultFields } from './fault-fields.ts'
+import { NO_METER } from './untold.ts'
 
+/** How long payloads (30 days) and events (90 days) are kept, and how gently the rest is removed. Times in ms. */
 export interface RetentionOptions {
   readonly payloadsMs: number
   readonly eventsMs: number
@@ -21,22 +24,42 @@ export const RETENTION_DEFAULTS: RetentionOptions = {
 const FIRST_AFTER_MS = 60_000
 
 /** Removes what is old in small steps with a pause between, so that it never holds up intake. */
-export function createRetention(admin: Pick<Admin, 'retain'>, clock: Clock, log: Log, options: RetentionOptions) {
+export function createRetention(
+  admin: Pick<Admin, 'retain'>,
+  clock: Clock,
+  log: Log,
+  options: RetentionOptions,
+  meter: Pick<Meter, 'retained'> = NO_METER,
+) {
   let stopped = false
   let cancel: (() => void) | undefined
   let current = Promise.resolve()
 
   async function run(): Promise<void> {
-    for (;;) {
-      const now = clock.now().getTime()
-      const step = await admin.retain({
-        payloadsBefore: new Date(now - options.payloadsMs),
-        eventsBefore: new Date(now - options.eventsMs),
-        limit: options.rowsPerStep,
-      })
-      if (stopped || step.payloads + step.events + step.lanes === 0) return
-      await new Promise<void>((resolve) => setImmediate(resolve))
+    const removed = { payloads: 0, events: 0, lanes: 0 }
+    try {
+      for (;;) {
+        const step = await takeStep()
+        removed.payloads += step.payloads
+        removed.events += step.events
+        removed.lanes += step.lanes
+        if (stopped || isEmpty(step)) return
+        await new Promise<void>((resolve) => setImmediate(resolve))
+      }
+    } finally {
+      if (!isEmpty(removed)) log.info('retention removed what is old', removed)
     }
+  }
+
+  async function takeStep(): Promise<Removed> {
+    const now = clock.now().getTime()
+    const step = await admin.retain({
+      payloadsBefore: new Date(now - options.payloadsMs),
+      eventsBefore: new Date(now - options.eventsMs),
+      limit: options.rowsPerStep,
+    })
+    meter.retained(step)
+    return step
   }
 
   function schedule(afterMs: number): void {
@@ -59,3 +82,7 @@ export function createRetention(admin: Pick<Admin, 'retain'>, clock: Clock, log:
     },
   }
 }
+
+type Removed = Awaited<ReturnType<Admin['retain']>>
+
+const isEmpty = ({ payloads, events, lanes }: Removed): boolean => payloads + events + lanes === 0

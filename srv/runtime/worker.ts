@@ -1,11 +1,13 @@
 import type { ClaimedLane, Clock, Log, Work } from '#domain/ports'
 import type { Target } from '#domain/target'
+import type { Meter, Observation, Tracer } from '#domain/telemetry'
 import type { ActiveSubscription } from './attempt.ts'
 import { faultFields } from './fault-fields.ts'
 import { heldLeases } from './held-leases.ts'
 import { runLane } from './lane-runner.ts'
 import { withinTime } from './within-time.ts'
 
+/** How much a worker takes at once and for how long. Times in ms. */
 export interface WorkerOptions {
   readonly leaseMs: number
   readonly dispatchesPerLane: number
@@ -29,6 +31,8 @@ export interface WorkerParts {
   readonly clock: Clock
   readonly log: Log
   readonly random: () => number
+  readonly meter?: Meter
+  readonly tracer?: Tracer
   readonly options: WorkerOptions
 }
 
@@ -38,6 +42,8 @@ export interface Worker {
   wake(): void
   /** One claim; resolves when the lanes it took are worked off. For tests and for `run once`. */
   tick(): Promise<number>
+  /** Lanes in hand right now. */
+  busy(): Observation['busy']
   /** Stops claiming, lets handlers finish up to `timeoutMs`; the leases of those that do not simply run out. */
   stop(timeoutMs: number): Promise<{ unfinished: number }>
 }
@@ -155,6 +161,10 @@ export function createWorker(parts: WorkerParts): Worker {
       await Promise.all(lanes)
       return lanes.length
     },
+    busy: () =>
+      Object.fromEntries(
+        parts.subscriptions.map(({ name, concurrency }) => [name, { lanes: busy.get(name) ?? 0, limit: concurrency }]),
+      ),
     async stop(timeoutMs) {
       stopping = true
       cancelRest?.()

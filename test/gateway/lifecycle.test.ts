@@ -13,15 +13,24 @@ const body = '{}'
 const away = () => Promise.reject(new SluiceError('store-unavailable', 'The store is away.'))
 
 describe('gateway: start', () => {
-  it('answers 503 before it, for every path, and takes deliveries after it', async () => {
+  it('answers 503 before it, and takes deliveries after it', async () => {
     const door = await frontDoor({ unstarted: true })
-    for (const path of ['/webhooks/shop', '/webhooks/other']) {
-      const answer = await door.send({ path, headers: signed(body), body })
-      expect([answer.status, answer.headers['retry-after']]).to.deep.equal([503, '1'])
-      expect(JSON.parse(answer.text).type).to.equal('urn:sluice:problem:not-started')
-    }
+    const answer = await door.send({ headers: signed(body), body })
+    expect([answer.status, answer.headers['retry-after']]).to.deep.equal([503, '1'])
+    expect(JSON.parse(answer.text).type).to.equal('urn:sluice:problem:not-started')
     await door.gateway.start()
     expect((await door.send({ headers: signed(body), body })).status).to.equal(200)
+    await door.close()
+  })
+
+  it("leaves to the app what is the app's, in every state", async () => {
+    const door = await frontDoor({ unstarted: true })
+    const other = async () => (await door.send({ path: '/webhooks/other', body })).status
+    const before = await other()
+    await door.gateway.start()
+    const during = await other()
+    await door.gateway.stop()
+    expect([before, during, await other()]).to.deep.equal([418, 418, 418])
     await door.close()
   })
 

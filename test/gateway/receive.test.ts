@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { type Answer, frontDoor, type Sending } from '../helpers/front-door.ts'
 import { hmacSource, sign, signed } from '../helpers/hmac-source.ts'
+import { untilSo } from '../helpers/turns.ts'
 
 const body = '{"a":1}'
 
@@ -90,6 +91,65 @@ describe('gateway: receive() without a framework', () => {
     expect(outcomes.filter((outcome) => outcome === 'accepted')).to.have.length(1)
     expect(outcomes.filter((outcome) => outcome === 'duplicate')).to.have.length(99)
     expect(door.events()).to.have.length(1)
+    await door.close()
+  })
+
+  for (const [what, request] of [
+    ['text', { url: '/shop', headers: signed(body), body }],
+    ['an ArrayBuffer', { url: '/shop', headers: signed(body), body: new TextEncoder().encode(body).buffer }],
+    ["Fetch's Headers", { url: '/shop', headers: new Headers(signed(body)), body }],
+    ['pairs', { url: '/shop', headers: Object.entries(signed(body)), body }],
+    ['a whole URL', { url: 'https://shop.example:8080/webhooks/shop?a=1', headers: signed(body), body }],
+  ] as const) {
+    it(`takes ${what}`, async () => {
+      const door = await frontDoor()
+      expect((await door.gateway.receive({ method: 'POST', ...request })).status).to.equal(200)
+      expect(door.deliveries()[0]?.url).to.equal(new URL(request.url, 'http://x').pathname)
+      await door.close()
+    })
+  }
+
+  it('takes two pairs of one name for a header that was sent twice', async () => {
+    const door = await frontDoor()
+    const headers = [...Object.entries(signed(body)), ['X-Signature', 'forged'] as const]
+    expect((await door.gateway.receive({ method: 'POST', url: '/shop', headers, body })).status).to.equal(401)
+    await door.close()
+  })
+
+  it('takes no body for an empty one', async () => {
+    const door = await frontDoor()
+    expect((await door.gateway.receive({ method: 'POST', url: '/shop', headers: signed('') })).status).to.equal(200)
+    await door.close()
+  })
+
+  it('names the mistake where a parsed body is handed over, and what to do', async () => {
+    const door = await frontDoor()
+    const parsed = JSON.parse(body)
+    const reply = await door.gateway.receive({ method: 'POST', url: '/shop', headers: signed(body), body: parsed })
+    expect(reply.status).to.equal(500)
+    const { type, detail } = JSON.parse(reply.body ?? '')
+    expect(type).to.equal('urn:sluice:problem:body-consumed')
+    expect(detail).to.equal('Hand gateway.receive() the raw bytes or their text, not what a parser made of them.')
+    expect(door.log.lines.find(({ level }) => level === 'error')?.fields.remedy).to.equal(detail)
+    expect(door.deliveries()).to.deep.equal([])
+    await door.close()
+  })
+
+  // Mutation: without safeLog in srv/gateway.ts the process ends by an unhandled rejection (tried).
+  it('does not depend on a log that works', async () => {
+    const broken = () => {
+      throw new Error('no space left on device')
+    }
+    const log = { debug: broken, info: broken, warn: broken, error: broken }
+    const handler = () => {
+      throw new Error('not now')
+    }
+    const door = await frontDoor({ log: log as never, subscriptions: [{ name: 'book', on: ['*'], handler }] })
+    expect((await door.send({ headers: signed(body), body })).status).to.equal(200)
+    await untilSo(() => [...door.state.dispatches.values()][0]?.attempts === 1)
+    const parsed = JSON.parse(body)
+    const reply = await door.gateway.receive({ method: 'POST', url: '/shop', headers: {}, body: parsed })
+    expect(reply.status).to.equal(500)
     await door.close()
   })
 })

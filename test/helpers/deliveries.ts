@@ -40,6 +40,9 @@ export function contextAt(now: Date = NOW, authenticate?: SourceContext['authent
     state: { get: async () => undefined, set: async () => undefined },
     authenticate:
       authenticate ?? ((_delivery: Delivery, _spec: AuthSpec) => Promise.reject(new Error('no caller expected'))),
+    later: () => {
+      throw new Error('this source must leave nothing for later')
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { v7 } from 'uuid'
 import type { EventAttributes } from '#domain/event'
+import type { DeliveryLabels } from '#domain/labels'
 import type {
   AttemptRecord,
   ClaimedDispatch,
@@ -31,6 +32,7 @@ export interface InboxHarness {
 /** What the ports do not tell: the stored rows. */
 export interface Peek {
   delivery(key: string): Promise<{ outcome: string; reason?: string } | undefined>
+  labels(key: string): Promise<DeliveryLabels | undefined>
   event(key: string): Promise<{ unrouted: boolean } | undefined>
   dispatch(id: string): Promise<{ status: string; reason?: string; attempts: number; result?: string } | undefined>
   /** In the order of `n`. */
@@ -52,6 +54,18 @@ export function peekTables(select: (entity: string) => Promise<readonly Row[]>):
     async delivery(key) {
       const [row] = await rows('Deliveries', { id: key })
       return row && present({ outcome: String(row.outcome), reason: text(row.reason) })
+    },
+    async labels(key) {
+      const [row] = await rows('Deliveries', { id: key })
+      if (!row) return undefined
+      const { applicationid, correlationid, sender, receiver, messagetype } = row
+      return present({
+        applicationId: text(applicationid),
+        correlationId: text(correlationid),
+        sender: text(sender),
+        receiver: text(receiver),
+        messageType: text(messagetype),
+      }) as DeliveryLabels
     },
     async event(key) {
       const [row] = await rows('Events', { event: key })

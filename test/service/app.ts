@@ -50,6 +50,7 @@ export async function testApp(
       sluice: {
         ...sluice,
         sources: {
+          ...(sluice.sources as object | undefined),
           orders: {
             kind: 'hmac',
             secrets: ['env:TEST_SECRET'],

@@ -9,6 +9,8 @@ export interface ClusterOptions extends Omit<ChildOptions, 'name'> {
   readonly label: string
   readonly processes: number
   readonly mutation?: Mutation
+  /** Another copy of this repository that they run. */
+  readonly root?: string
   /** Where the first process dies in its first starts, one after the other, before anybody else starts. */
   readonly diesAtStart?: readonly Failpoint[]
   /** What is different in single processes, in their order. */
@@ -17,6 +19,8 @@ export interface ClusterOptions extends Omit<ChildOptions, 'name'> {
 
 interface Slot {
   readonly options: ChildOptions
+  root: string | undefined
+  isRetired: boolean
   running: GatewayProcess | undefined
   deaths: number
   /** Where it dies in its next lives. */
@@ -47,9 +51,11 @@ export class Cluster {
 
   /** Resolves when all of them listen. */
   static async start(given: ClusterOptions): Promise<Cluster> {
-    const { label, processes, mutation, diesAtStart = [], each = [], ...options } = given
+    const { label, processes, mutation, root, diesAtStart = [], each = [], ...options } = given
     const slots = Array.from({ length: processes }, (_, n) => ({
       options: { ...options, name: `${label}:${n}`, ...each[n] },
+      root,
+      isRetired: false,
       running: undefined,
       deaths: 0,
       dooms: n === 0 ? diesAtStart.map((failpoint) => ({ failpoint })) : [],
@@ -77,6 +83,7 @@ export class Cluster {
     slot.dooms = later
     slot.running = startGateway(slot.options, {
       ...(this.#mutation && { mutation: this.#mutation }),
+      ...(slot.root !== undefined && { root: slot.root }),
       ...(doom && { armed: armedAt(doom) }),
     })
     const { running } = slot
@@ -89,7 +96,7 @@ export class Cluster {
     slot.running = undefined
     slot.deaths += 1
     this.#past.push(...running.facts)
-    if (this.#isClosing) return
+    if (this.#isClosing || slot.isRetired) return
     if (!EXPECTED_ENDS.includes(running.ended ?? '')) {
       this.#fault = new Error(`${slot.options.name} ended with ${running.ended}; its reason is on standard error`)
       return this.kill()
@@ -173,6 +180,23 @@ export class Cluster {
 
   signal(n: number, signal: NodeJS.Signals): void {
     this.#slots[n]?.running?.signal(signal)
+  }
+
+  /** Ends it as a platform does, for good. */
+  async retire(n: number): Promise<void> {
+    const slot = this.#slots[n]
+    const running = slot?.running
+    if (!slot || !running) return
+    slot.isRetired = true
+    running.signal('SIGTERM')
+    await running.exit
+  }
+
+  /** Whoever is started in its place runs another version. */
+  replace(n: number, root: string, signal: NodeJS.Signals): void {
+    const slot = this.#slots[n]
+    if (slot) slot.root = root
+    this.signal(n, signal)
   }
 
   kill(): void {

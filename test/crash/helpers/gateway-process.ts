@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { ChildOptions } from '../child.ts'
 import type { Armed, Failpoint } from './failpoints.ts'
 import type { Mutation } from './mutations.ts'
 
-const CHILD = fileURLToPath(new URL('../child.ts', import.meta.url))
+const ROOT = resolve(import.meta.dirname, '../../..')
+const CHILD = 'test/crash/child.ts'
 
 /** Half of a start's time is compiling, and there are hundreds of starts. */
 const COMPILED = join(tmpdir(), 'sluice-crash-compiled')
@@ -28,6 +28,8 @@ export interface Fact {
 export interface StartOptions {
   readonly armed?: Armed
   readonly mutation?: Mutation
+  /** Another copy of this repository, e.g. of another version. */
+  readonly root?: string
 }
 
 /** One gateway in a process of its own, until it ends. */
@@ -47,8 +49,8 @@ export interface GatewayProcess {
 }
 
 /** Its stdin is a pipe: when this process goes, however it goes, the child sees its end and goes too. */
-export function startGateway(options: ChildOptions, { armed, mutation }: StartOptions): GatewayProcess {
-  const child = spawn(process.execPath, [...process.execArgv, CHILD, JSON.stringify(options)], {
+export function startGateway(options: ChildOptions, { armed, mutation, root = ROOT }: StartOptions): GatewayProcess {
+  const child = spawn(process.execPath, [...process.execArgv, join(root, CHILD), JSON.stringify(options)], {
     env: {
       ...process.env,
       NODE_COMPILE_CACHE: COMPILED,

@@ -45,7 +45,7 @@ export class World {
   }
 
   /** More gateways on the same store, as an upgrade or another application brings them. */
-  async join(options: WorldOptions): Promise<Cluster> {
+  async join(options: WorldOptions & Partial<Pick<ClusterOptions, 'store'>>): Promise<Cluster> {
     const cluster = await Cluster.start({ ...this.#common, ...options })
     this.#joined.push(cluster)
     return cluster
@@ -58,8 +58,8 @@ export class World {
     this.#common = common
   }
 
-  shop(name: string, keys?: ConstructorParameters<typeof Shop>[3]): Shop {
-    return new Shop(this.#common.secret, name, () => this.cluster.url(), keys)
+  shop(name: string, keys?: ConstructorParameters<typeof Shop>[3], url = () => this.cluster.url()): Shop {
+    return new Shop(this.#common.secret, name, url, keys)
   }
 
   /** Until no dispatch waits and no lane is leased: whoever was killed, somebody has ended its work. */

@@ -1,0 +1,63 @@
+import type { Clock, Journal, Log } from '#domain/ports'
+import type { PulledMessage } from '#domain/pull'
+import type { Headers, Reply, Source } from '#domain/source'
+import { type Consumer, type ConsumerPolicy, createConsumer, pulled } from './consumer.ts'
+import { createMeshWatch, type MeshWatch, type WatchedMesh } from './mesh-watch.ts'
+import { riskBoard } from './risk-board.ts'
+
+export interface BrokerParts {
+  readonly consumers: readonly ConsumerPolicy[]
+  readonly meshes: readonly WatchedMesh[]
+  readonly journal: Pick<Journal, 'lease' | 'releaseLease' | 'setSourceState'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly roles: readonly string[]
+  /** The door of `pulledSources`. */
+  readonly receive: (request: {
+    method: string
+    url: string
+    headers: Headers
+    body: Uint8Array
+    source: string
+  }) => Promise<Reply>
+}
+
+/** Everything that goes to a broker by itself: pulls its messages, keeps its subscriptions as they are configured. */
+export function createBrokers({ roles, journal, clock, log, ...parts }: BrokerParts) {
+  const board = riskBoard(journal, log)
+  const meshes = parts.meshes.filter(({ role }) => roles.includes(role))
+  const policies = roles.includes('poller') ? parts.consumers : []
+
+  async function store(source: string, { headers, body }: PulledMessage): Promise<boolean> {
+    const { status } = await parts.receive({ method: 'POST', url: `/pull/${source}`, headers, body, source })
+    return status >= 200 && status < 300
+  }
+
+  const consumers: Consumer[] = policies.map((policy) =>
+    createConsumer(policy, {
+      clock,
+      log,
+      random: Math.random,
+      store,
+      report: (source, text) =>
+        board.report(source, 'pull', text === undefined ? [] : [{ code: 'unreachable', severity: 'alarm', text }]),
+    }),
+  )
+  let watch: MeshWatch | undefined
+
+  return {
+    start(instance: string): void {
+      for (const consumer of consumers) consumer.start()
+      watch = createMeshWatch({ meshes, journal, clock, log, board, instance })
+      watch.start()
+    },
+    async stop(timeoutMs: number): Promise<void> {
+      await Promise.allSettled([watch?.stop(timeoutMs), ...consumers.map((consumer) => consumer.stop(timeoutMs))])
+      await board.written()
+    },
+  }
+}
+
+/** What a door of their own takes pulled messages with. */
+export const pulledSources = (policies: readonly ConsumerPolicy[]): Record<string, Source> =>
+  Object.fromEntries(policies.map(({ name, source }) => [name, pulled(source)]))

@@ -1,0 +1,153 @@
+import { toFault } from '#domain/errors'
+import {
+  type DesiredMesh,
+  describeStep,
+  type FoundMesh,
+  type MeshPlan,
+  type MeshStep,
+  planMesh,
+} from '#domain/plan-mesh'
+import type { Clock, Journal, Log } from '#domain/ports'
+import { faultFields } from './fault-fields.ts'
+import type { RiskBoard } from './risk-board.ts'
+import { withinTime } from './within-time.ts'
+
+/** Looks at one queue with its webhook at the broker, and changes them. Steps may be repeated. */
+export interface Mesh {
+  readonly desired: DesiredMesh
+  look(signal?: AbortSignal): Promise<FoundMesh>
+  carryOut(step: MeshStep, signal?: AbortSignal): Promise<void>
+  close(): void
+}
+
+/** A broker whose queues and webhooks are kept as configured. */
+export interface WatchedMesh {
+  /** The configured source's name. */
+  readonly source: string
+  readonly mesh: Mesh
+  /** Which instances look: those that take the source's deliveries. */
+  readonly role: 'intake' | 'poller'
+  /** Between two looks, in ms. */
+  readonly watchMs: number
+}
+
+export interface MeshWatchParts {
+  readonly meshes: readonly WatchedMesh[]
+  readonly journal: Pick<Journal, 'lease' | 'releaseLease'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly board: RiskBoard
+  readonly instance: string
+}
+
+export interface MeshChange {
+  readonly done: readonly MeshStep[]
+  /** What is left: steps that need time, such as a handshake under way, and the risks now. */
+  readonly plan: MeshPlan
+}
+
+/** Not at once: the broker calls our address for its handshake, and a platform's router may not know it yet. */
+const FIRST_AFTER_MS = 5_000
+/** One instance looks and changes; longer than any look with its steps. */
+const LEASE_MS = 300_000
+/** What the store's column holds. */
+const MAX_LEASE_NAME = 100
+
+interface ApplyOptions {
+  /** Replaces the webhook although no difference shows, e.g. for a new secret. */
+  readonly renew?: boolean
+  readonly signal?: AbortSignal
+  readonly log?: Log
+  /** Webhooks that stayed different after they were replaced. Kept over looks, so that none is replaced every minute. */
+  readonly futile?: Set<string>
+}
+
+/**
+ * Changes what differs and nothing else, until nothing does or only time can help. A step that has been carried out once
+ * is not repeated: what it did not bring about, repeating would not.
+ * @throws SluiceError of the broker's; what was done until then stays done, and the next call goes on from there
+ */
+export async function applyMesh(
+  mesh: Mesh,
+  { renew = false, signal, log, futile = new Set() }: ApplyOptions = {},
+): Promise<MeshChange> {
+  const done = new Map<string, MeshStep>()
+  for (;;) {
+    const found = await mesh.look(signal)
+    const plan = planMesh(mesh.desired, found, { renew: renew && done.size === 0 })
+    const next = plan.steps
+      .filter((step) => !done.has(describeStep(step)))
+      .filter((step) => step.step !== 'replace-webhook' || renew || !futile.has(lookOf(found)))
+    if (next.length === 0) {
+      if (plan.steps.some((step) => step.step === 'replace-webhook')) futile.add(lookOf(found))
+      return { done: [...done.values()], plan }
+    }
+    for (const step of next) {
+      await mesh.carryOut(step, signal)
+      done.set(describeStep(step), step)
+      log?.info('changed at the broker', { change: describeStep(step) })
+    }
+  }
+}
+
+/** The webhook as the broker shows it, without its state. */
+function lookOf({ webhook }: FoundMesh): string {
+  if (!webhook) return ''
+  const { handshake, paused, ...look } = webhook
+  return JSON.stringify(look)
+}
+
+/** Subscribes, repairs and watches, on a schedule and by one instance at a time. Nothing here ever throws. */
+export function createMeshWatch({ meshes, journal, clock, log, board, instance }: MeshWatchParts) {
+  const abort = new AbortController()
+  const running = new Set<Promise<void>>()
+  const timers = new Map<string, () => void>()
+  const futile = new Set<string>()
+
+  async function run(watched: WatchedMesh): Promise<'led' | 'not-leader' | 'failed'> {
+    const { source, mesh } = watched
+    try {
+      const lease = await journal.lease(`mesh:${source}`.slice(0, MAX_LEASE_NAME), instance, LEASE_MS)
+      if (!lease) return 'not-leader'
+      try {
+        const { plan } = await applyMesh(mesh, { signal: abort.signal, log, futile })
+        board.report(source, 'mesh', plan.risks)
+        return 'led'
+      } finally {
+        await journal.releaseLease(lease)
+      }
+    } catch (thrown) {
+      if (abort.signal.aborted) return 'failed'
+      const { code, message } = toFault(thrown)
+      log.debug('a broker could not be looked at', { source, ...faultFields(thrown) })
+      board.report(source, 'mesh', [{ code: 'unreachable', severity: 'alarm', text: `${message} (${code})` }])
+      return 'failed'
+    }
+  }
+
+  function schedule(watched: WatchedMesh, afterMs: number): void {
+    if (abort.signal.aborted) return
+    const cancel = clock.after(afterMs, () => {
+      const turn = run(watched)
+        .then(() => schedule(watched, watched.watchMs))
+        .finally(() => running.delete(turn))
+      running.add(turn)
+    })
+    timers.set(watched.source, cancel)
+  }
+
+  return {
+    run,
+    start() {
+      for (const watched of meshes) schedule(watched, Math.min(FIRST_AFTER_MS, watched.watchMs))
+    },
+    async stop(timeoutMs: number): Promise<void> {
+      abort.abort()
+      for (const cancel of timers.values()) cancel()
+      await withinTime(clock, timeoutMs, Promise.allSettled([...running, board.written()]))
+      for (const { mesh } of meshes) mesh.close()
+    },
+  }
+}
+
+export type MeshWatch = ReturnType<typeof createMeshWatch>

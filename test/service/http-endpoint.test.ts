@@ -1,0 +1,98 @@
+import { expect } from 'chai'
+import { type TestApp, testApp } from './app.ts'
+
+const COCKPIT = '/odata/v4/cockpit'
+const basic = (password: string) => `Basic ${Buffer.from(`flow:${password}`).toString('base64')}`
+
+/** As an iFlow's caller sees it: real HTTP against a CAP app. */
+describe('an HTTPS iFlow’s address in a CAP app', () => {
+  let app: TestApp
+  const authorization = basic('test only')
+  before(async () => {
+    const auth = { kind: 'basic', users: { flow: 'env:TEST_FLOW_PASSWORD' } }
+    const handler = 'test/service/handlers'
+    app = await testApp(
+      {
+        sources: {
+          inbound: { kind: 'http', path: 'ERP/Orders/*', auth, id: 'SAP_ApplicationID' },
+          answering: { kind: 'http', path: 'erp/ask', auth, csrf: false, replyWhen: 'handled', errors: 'text' },
+        },
+        subscriptions: {
+          orders: { on: 'http.erp.*', handler, order: 'park', retry: { attempts: 1 } },
+        },
+      },
+      {},
+      { TEST_FLOW_PASSWORD: 'test only' },
+    )
+  })
+  after(() => app.cleanUp())
+
+  const read = async (path: string) => (await app.request(`${COCKPIT}/${path}`, { user: 'operator' })).json().value
+
+  /** Fetches a token as any SAP client does, with the session of its cookie. */
+  async function token(): Promise<Record<string, string>> {
+    const answer = await app.request('/http/erp/orders/x', { headers: { authorization, 'x-csrf-token': 'Fetch' } })
+    expect(answer.status).to.equal(200)
+    return {
+      authorization,
+      'x-csrf-token': String(answer.headers.get('x-csrf-token')),
+      cookie: String(answer.headers.get('set-cookie')).split(';')[0] ?? '',
+    }
+  }
+
+  it('takes a message with token and session, and finds it by its application id in an operator’s words', async () => {
+    const headers = { ...(await token()), SAP_ApplicationID: 'PO-4711', SAP_Sender: 'SHOP', 'SAP-PASSPORT': '2A54' }
+    expect(await read('Deliveries'), 'the fetch ran nothing').to.deep.equal([])
+    const answer = await app.request('/http/erp/Orders/4711', { method: 'POST', body: '{"a":1}', headers })
+    expect(answer.status).to.equal(200)
+    const id = String(answer.headers.get('sap_messageprocessinglogid'))
+    const query = `Deliveries?$filter=applicationId eq 'PO-4711' and sender eq 'SHOP'&$expand=events($expand=dispatches)`
+    for (;;) {
+      const [delivery, ...more] = await read(query)
+      expect([delivery?.ID, more.length]).to.deep.equal([id, 0])
+      expect(JSON.parse(String(delivery?.headers))).to.include({ 'sap-passport': '2A54' })
+      const [event] = (delivery?.events ?? []) as { subject: string; dispatches: { mplStatus: string }[] }[]
+      expect(event?.subject).to.equal('4711')
+      const status = event?.dispatches[0]?.mplStatus
+      if (status === 'PROCESSING') continue
+      expect(status).to.equal('COMPLETED')
+      break
+    }
+    expect(await read(`Dispatches?$filter=mplStatus eq 'COMPLETED'`)).to.have.length(1)
+    expect(await read(`Dispatches?$filter=mplStatus eq 'FAILED'`)).to.have.length(0)
+  })
+
+  it('refuses without token, with a stolen one, and without credentials', async () => {
+    const mine = await token()
+    const post = (headers: Record<string, string>) =>
+      app.request('/http/erp/orders/1', { method: 'POST', body: '{}', headers })
+    const { cookie = '', ...stolen } = mine
+    for (const headers of [{ authorization }, stolen, { ...mine, cookie: `${cookie}x` }]) {
+      const answer = await post(headers)
+      expect([answer.status, answer.headers.get('x-csrf-token')]).to.deep.equal([403, 'Required'])
+    }
+    expect((await post({ ...mine, authorization: basic('wrong') })).status).to.equal(401)
+    expect((await app.request('/http/erp/orders/1', { headers: { 'x-csrf-token': 'Fetch' } })).status).to.equal(401)
+  })
+
+  it('waits for the handler and says what it returned, or how it failed', async () => {
+    const ask = (body: string) => app.request('/http/erp/ask', { method: 'POST', body, headers: { authorization } })
+    const good = await ask('{}')
+    expect([good.status, good.text]).to.deep.equal([200, '{"handled":true}'])
+    const failed = await ask('{"fail":"the ERP says no"}')
+    expect(failed.status).to.equal(500)
+    const id = String(failed.headers.get('sap_messageprocessinglogid'))
+    expect(failed.text).to.include(`The MPL ID for the failed message is : ${id}`)
+    expect(failed.text).not.to.include('the ERP says no')
+    const [failure] = await read(`Dispatches?$filter=mplStatus eq 'FAILED'`)
+    expect(failure?.status).to.equal('dead')
+  })
+
+  it('leaves every other path below /http/ to the app, and shows the addresses that it takes', async () => {
+    const answer = await app.request('/http/of-the-app', { method: 'POST', body: '{}' })
+    expect(answer.status).to.equal(404)
+    expect(answer.headers.get('content-type')).not.to.include('problem+json')
+    const paths = (await read('Sources')).map(({ path }) => path)
+    expect(paths).to.include.members(['/http/erp/orders/*', '/http/erp/ask', '/webhooks/orders'])
+  })
+})

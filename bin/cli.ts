@@ -1,0 +1,128 @@
+import { createRequire } from 'node:module'
+import createYargs, { type Argv } from 'yargs'
+import type { Command } from './command.ts'
+import { completion } from './commands/completion.ts'
+import { doctor } from './commands/doctor.ts'
+import { events } from './commands/events.ts'
+import { init } from './commands/init.ts'
+import { mesh } from './commands/mesh.ts'
+import { migrate } from './commands/migrate.ts'
+import { pause, resume } from './commands/pause.ts'
+import { replay } from './commands/replay.ts'
+import { send } from './commands/send.ts'
+import { discard, retry } from './commands/settle.ts'
+import { show } from './commands/show.ts'
+import { tail } from './commands/tail.ts'
+import { verify } from './commands/verify.ts'
+import { describeFault, EXIT, exitOf } from './exit.ts'
+import { explainUsage, Misused } from './misused.ts'
+import type { Terminal } from './terminal.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: each command knows its own options; the list knows none
+const COMMANDS: readonly Command<any>[] = [
+  send,
+  tail,
+  events,
+  show,
+  replay,
+  retry,
+  discard,
+  pause,
+  resume,
+  verify,
+  doctor,
+  mesh,
+  init,
+  migrate,
+  completion,
+]
+
+export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ words }) => words.split(' ')[0] ?? '')
+
+const MAX_WIDTH = 100
+
+const EPILOGUE = `Exit codes: 0 done; 1 found a problem; 2 wrong usage; 3 the gateway cannot be reached or refuses you.
+Credentials come from SLUICE_USER and SLUICE_PASSWORD, or SLUICE_TOKEN; the gateway's address from SLUICE_URL.`
+
+/** Runs one command line. Never throws. @returns the exit code */
+export async function main(words: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    const { code, text } = await parse(words, terminal)
+    if (text) terminal.out(text)
+    return code
+  } catch (thrown) {
+    const fault = thrown instanceof Misused ? await explain(thrown, words, terminal) : thrown
+    terminal.note(describeFault(fault, words.includes('--json')))
+    return exitOf(fault)
+  }
+}
+
+/** @returns what yargs itself has to say: help, the version, completions */
+async function parse(words: readonly string[], terminal: Terminal): Promise<{ code: number; text: string }> {
+  let code: number = EXIT.ok
+  let text = ''
+  const yargs = build(terminal, (ended) => {
+    code = ended
+  })
+  await yargs.parseAsync([...words], {}, (_error, _arguments, output) => {
+    text = output
+  })
+  return { code, text }
+}
+
+function build(terminal: Terminal, end: (code: number) => void): Argv {
+  const { version } = createRequire(import.meta.url)('cap-sluice/package.json') as { version: string }
+  const yargs = createYargs([], terminal.cwd)
+    .scriptName('sluice')
+    .usage('$0 <command>\n\nThe command line of Sluice: send, look, mend.')
+    .locale('en')
+    .parserConfiguration({
+      'dot-notation': false,
+      'greedy-arrays': false,
+      'parse-positional-numbers': false,
+    })
+    .option('json', { type: 'boolean', default: false, describe: 'JSON: one document, or one object a line' })
+    .version(version)
+    .help()
+    .alias({ help: 'h', version: 'V' })
+    .demandCommand(1, 'Which command?')
+    .strict()
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .wrap(Math.min(MAX_WIDTH, terminal.columns ?? MAX_WIDTH))
+    .epilogue(EPILOGUE)
+    .completion('completion-words', false)
+    .fail((message: string, error: Error | undefined) => {
+      // An error of yargs' own is a misuse too; every other comes from a command.
+      throw error && error.name !== 'YError' ? error : new Misused(error?.message ?? message)
+    })
+  for (const { words, about, options, run } of COMMANDS) {
+    yargs.command({
+      command: words,
+      describe: about,
+      builder: (own: Argv) => options(own.usage(`$0 ${words}\n\n${about}.`).demandCommand(0)),
+      handler: async (args) => {
+        refuseDoubles(args)
+        end(await run(args as never, terminal))
+      },
+    })
+  }
+  return yargs
+}
+
+/** The words that could have been meant stand in the help: of the command, if it was one, and of the whole. */
+async function explain(misused: Misused, words: readonly string[], terminal: Terminal): Promise<Error> {
+  const command = COMMAND_NAMES.find((name) => words.includes(name))
+  const { text } = await parse(command ? [command, '--help'] : ['--help'], { ...terminal, columns: undefined })
+  const options = [...text.matchAll(/--([a-z][\w-]+)/g)].map(([, name]) => `--${name}`)
+  return explainUsage(misused, [...COMMAND_NAMES, ...options])
+}
+
+/** Options that may be given several times. */
+const LISTS: readonly string[] = ['_', 'state', 'option', 'o', 'header', 'H', 'also', 'events', 'dispatches']
+
+/** yargs makes a list of an option that was given twice, whatever it is declared as. */
+function refuseDoubles(args: Readonly<Record<string, unknown>>): void {
+  const [double] = Object.keys(args).filter((name) => Array.isArray(args[name]) && !LISTS.includes(name))
+  if (double) throw new Misused(`--${double} was given more than once.`)
+}

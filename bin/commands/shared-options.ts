@@ -1,0 +1,96 @@
+import type { Argv } from 'yargs'
+import { parseAddress } from '../gateway/address.ts'
+import { connect, type GatewayClient } from '../gateway/client.ts'
+import { readCredentials } from '../gateway/credentials.ts'
+import { type EventFilters, parseMoment, STATES, type State } from '../gateway/filters.ts'
+import type { Terminal } from '../terminal.ts'
+
+const DEFAULT_URL = 'http://localhost:4004'
+
+const CALLER = {
+  user: {
+    type: 'string',
+    describe: 'Who asks; the password comes from SLUICE_PASSWORD or is asked for',
+    requiresArg: true,
+  },
+  token: { type: 'string', describe: 'A bearer token, as env:NAME', requiresArg: true },
+} as const
+
+/** Which gateway, and who asks. */
+export const gatewayOptions = <T>(yargs: Argv<T>) =>
+  yargs
+    .option('url', { type: 'string', describe: `Gateway, or SLUICE_URL [${DEFAULT_URL}]`, requiresArg: true })
+    .options(CALLER)
+    .group(['url', 'user', 'token'], 'Gateway:')
+
+export const callerOptions = <T>(yargs: Argv<T>) => yargs.options(CALLER)
+
+export interface GatewayArguments {
+  readonly url?: string | undefined
+  readonly user?: string | undefined
+  readonly token?: string | undefined
+}
+
+export async function openGateway(
+  { url, user, token }: GatewayArguments,
+  terminal: Terminal,
+  signal?: AbortSignal,
+): Promise<GatewayClient> {
+  const address = parseAddress(url ?? terminal.env.SLUICE_URL ?? DEFAULT_URL, url ? '--url' : 'SLUICE_URL')
+  return connect(address, await readCredentials({ user, token }, address, terminal), signal)
+}
+
+/** Which events. */
+export const filterOptions = <T>(yargs: Argv<T>) =>
+  yargs
+    .option('state', {
+      type: 'string',
+      array: true,
+      choices: STATES,
+      describe: 'State of a dispatch',
+      requiresArg: true,
+    })
+    .option('type', { type: 'string', describe: 'Event type; a * at its end stands for any rest', requiresArg: true })
+    .option('source', { type: 'string', describe: 'Configured source, or poll', requiresArg: true })
+    .option('subscription', { type: 'string', describe: 'Name of a subscription', requiresArg: true })
+    .option('since', { type: 'string', describe: '15m, 2h, 3d, or an RFC 3339 moment', requiresArg: true })
+    .option('until', { type: 'string', describe: 'The same, exclusive', requiresArg: true })
+    .group(['state', 'type', 'source', 'subscription', 'since', 'until'], 'Which events:')
+
+export interface FilterArguments {
+  readonly state?: readonly State[] | undefined
+  readonly type?: string | undefined
+  readonly source?: string | undefined
+  readonly subscription?: string | undefined
+  readonly since?: string | undefined
+  readonly until?: string | undefined
+}
+
+export function toFilters({ since, until, ...rest }: FilterArguments, now: number): EventFilters {
+  const { state, type, source, subscription } = rest
+  return {
+    state,
+    type,
+    source,
+    subscription,
+    since: since === undefined ? undefined : parseMoment(since, '--since', now),
+    until: until === undefined ? undefined : parseMoment(until, '--until', now),
+  }
+}
+
+/** Options of a source's kind, in the configuration's own words. */
+export const sourceOptions = <T>(yargs: Argv<T>) =>
+  yargs
+    .option('source', {
+      type: 'string',
+      describe: "Take kind, options and secret from this source of the project's configuration",
+      requiresArg: true,
+    })
+    .option('secret', { type: 'string', describe: 'Signing secret as env:NAME; else asked for', requiresArg: true })
+    .option('option', {
+      alias: 'o',
+      type: 'string',
+      array: true,
+      describe: 'Option of the kind, as in the configuration: -o header=X-Signature -o timestamp.from=X-Time',
+      requiresArg: true,
+    })

@@ -1,0 +1,64 @@
+import { usage } from '../exit.ts'
+import { and, firstKeyAt, quote } from './odata.ts'
+
+export const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure', 'unrouted'] as const
+export type State = (typeof STATES)[number]
+
+export interface EventFilters {
+  readonly state?: readonly State[] | undefined
+  /** Exact, or with `*` at the end. */
+  readonly type?: string | undefined
+  readonly source?: string | undefined
+  readonly subscription?: string | undefined
+  readonly subject?: string | undefined
+  readonly id?: string | undefined
+  /** Moment or span before now, in ms since 1970. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+}
+
+/** The OData condition for `Events`. */
+export function eventCondition(filters: EventFilters): string | undefined {
+  const { type, source, subject, id, since, until } = filters
+  return and(
+    since === undefined ? undefined : `event ge ${firstKeyAt(since)}`,
+    until === undefined ? undefined : `event lt ${firstKeyAt(until)}`,
+    source === undefined ? undefined : `origin eq ${quote(source)}`,
+    type === undefined ? undefined : typeCondition(type),
+    subject === undefined ? undefined : `subject eq ${quote(subject)}`,
+    id === undefined ? undefined : `id eq ${quote(id)}`,
+    stateCondition(filters),
+  )
+}
+
+/** The condition for the dispatches of an event. */
+function dispatchCondition(filters: EventFilters, prefix = ''): string | undefined {
+  const states = (filters.state ?? []).filter((state) => state !== 'unrouted')
+  return and(
+    filters.subscription === undefined ? undefined : `${prefix}subscription eq ${quote(filters.subscription)}`,
+    states.length === 0 ? undefined : `(${states.map((state) => `${prefix}status eq ${quote(state)}`).join(' or ')})`,
+  )
+}
+
+function stateCondition(filters: EventFilters): string | undefined {
+  const ofDispatch = dispatchCondition(filters, 'd/')
+  const some = ofDispatch === undefined ? undefined : `dispatches/any(d:${ofDispatch})`
+  if (!filters.state?.includes('unrouted')) return some
+  return filters.state.length > 1 && some ? `(unrouted eq true or ${some})` : 'unrouted eq true'
+}
+
+function typeCondition(type: string): string {
+  if (type.endsWith('*')) return `startswith(type,${quote(type.slice(0, -1))})`
+  return `type eq ${quote(type)}`
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `15m`, `2h`, `3d` before now, or an RFC 3339 moment. @throws SluiceError `usage` */
+export function parseMoment(text: string, option: string, now: number): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  if (count !== undefined) return now - Number(count) * (UNITS[unit] ?? 0)
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isFinite(at)) return at
+  throw usage(`${option}: "${text}" is no moment.`, 'Write 15m, 2h, 3d, 2026-03-01 or 2026-03-01T12:00:00Z.')
+}

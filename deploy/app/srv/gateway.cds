@@ -1,0 +1,2 @@
+// The cockpit service and the stored nouns.
+using from 'cap-sluice';

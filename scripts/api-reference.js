@@ -71,7 +71,7 @@ function describe(checker, symbol) {
   const tags = target.getJsDocTags(checker).map(({ name, text }) => `- \`@${name}\` ${ts.displayPartsToString(text)}`)
   const documentation = ts.displayPartsToString(target.getDocumentationComment(checker))
   const code = ts.isVariableDeclaration(declaration)
-    ? `const ${symbol.name}: ${checker.typeToString(checker.getTypeOfSymbol(target), statement, ts.TypeFormatFlags.NoTruncation)}`
+    ? `const ${symbol.name}: ${checker.typeToString(checker.getTypeOfSymbol(target), statement, ts.TypeFormatFlags.NoTruncation).replaceAll(/import\("[^"]*"\)\./g, '')}`
     : toText(statement).replace(/^export (default )?/, '')
   const where = relative(ROOT, statement.getSourceFile().fileName)
   const parts = [

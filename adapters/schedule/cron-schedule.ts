@@ -1,6 +1,7 @@
 import { createTask, parse, validate } from 'node-cron'
 import { SluiceError } from '#domain/errors'
 
+/** When a poll runs. */
 export interface CronOptions {
   /** Five or six fields, https://nodecron.com. */
   readonly cron: string

@@ -1,13 +1,23 @@
 import type { Request, Service } from '@sap/cds'
+import { SluiceError } from '#domain/errors'
 import { canonicalPath, HTTP_ROOT } from '#domain/http-path'
 import type { MeshRisk } from '#domain/plan-mesh'
 import type { Admin, AdminResult } from '#domain/ports'
 import type { SluiceConfig } from './config.ts'
+import { ask } from './rows-query.ts'
 
 /** What the cockpit needs of CAP's database service. */
 interface CockpitDatabase {
-  run(query: unknown): Promise<unknown>
+  /** A transaction of its own, over when `work` is. */
+  tx<T>(work: (tx: { run(query: unknown): Promise<unknown> }) => Promise<T>): Promise<T>
 }
+
+/**
+ * Never in the request's own transaction: it would hold SQLite's only connection until the request ends, and whatever
+ * the same request (a `$batch`) asks of the gateway would wait for that connection for ever, and all intake with it.
+ */
+const read = async ({ database }: CockpitParts, query: unknown): Promise<unknown> =>
+  (await database()).tx((tx) => tx.run(query))
 
 export interface CockpitParts {
   readonly admin: () => Admin
@@ -28,9 +38,9 @@ const STATUS: Readonly<Record<'not-found' | 'conflict', { status: number; text: 
 /** Reads come from the tables, every write goes through the gateway. */
 export function serveCockpit(service: Service, parts: CockpitParts): void {
   service.prepend(() => {
-    service.on('READ', 'Sources', () => readSources(parts))
-    service.on('READ', async (request: Request) => (await parts.database()).run(request.query))
-    service.on('data', async (request: Request) => readData(request, await parts.database()))
+    service.on('READ', 'Sources', (request: Request) => readSources(request, parts))
+    service.on('READ', (request: Request) => read(parts, request.query))
+    service.on('data', (request: Request) => readData(request, parts))
 
     const act = (name: string, run: (admin: Admin, request: Request, by: string) => Promise<AdminResult>) =>
       service.on(name, async (request: Request) => {
@@ -49,7 +59,7 @@ export function serveCockpit(service: Service, parts: CockpitParts): void {
   })
 }
 
-async function readSources({ config, lastDeliveryAt, risks }: CockpitParts) {
+async function readSources(request: Request, { config, lastDeliveryAt, risks }: CockpitParts) {
   const entries = Object.entries(config().sources ?? {})
   const rows = await Promise.all(
     entries.map(async ([name, { kind, path }]) => ({
@@ -60,12 +70,18 @@ async function readSources({ config, lastDeliveryAt, risks }: CockpitParts) {
       risks: (await risks(name)).map(({ severity, text }) => `${severity}: ${text}`).join('\n') || null,
     })),
   )
-  return Object.assign(rows, { $count: rows.length })
+  try {
+    return ask(request, rows)
+  } catch (thrown) {
+    if (thrown instanceof SluiceError && thrown.httpStatus) return request.reject(thrown.httpStatus, thrown.message)
+    throw thrown
+  }
 }
 
-async function readData(request: Request, database: CockpitDatabase) {
+async function readData(request: Request, parts: CockpitParts) {
   const { SELECT } = (await import('@sap/cds')).default.ql
-  const row = (await database.run(
+  const row = (await read(
+    parts,
     SELECT.one.from('sluice.Events').columns('data', 'dataBase64').where({ event: request.data.event }),
   )) as { data: string | null; dataBase64: string | null } | undefined
   if (!row) return request.reject(404, STATUS['not-found'].text)

@@ -32,6 +32,7 @@ const DIALECTS = {
   'integration-suite': '/sap-event-mesh/rest/api/v1',
 } as const
 
+/** Which of SAP's two management APIs: Event Mesh on BTP, or that of Integration Suite. */
 export type MeshDialect = keyof typeof DIALECTS
 
 /** What may stand under `broker` instead of a service binding. */
@@ -69,7 +70,10 @@ export interface MeshService {
   readonly managementBasePath?: string
 }
 
-/** @throws SluiceError `configuration` naming what is missing, never its value */
+/**
+ * A broker by its address and credentials.
+ * @throws SluiceError `configuration` naming what is missing, never its value
+ */
 export function connectionOf(address: MeshAddress): MeshConnection {
   const odd = Object.keys(address).find((name) => !ADDRESS.includes(name))
   if (odd) throw misconfigured(`broker.${odd} is not a setting.`, `Use one of ${ADDRESS.join(', ')}.`)

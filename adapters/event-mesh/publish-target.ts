@@ -6,6 +6,7 @@ import { type MeshConnection, misconfigured } from './connection.ts'
 import { createRest, type MeshRest, type RestOptions, segment } from './rest.ts'
 import { conventionalTopic, toTopic } from './topic.ts'
 
+/** Where events are published, and under which topics. */
 export interface PublishTargetOptions extends RestOptions {
   readonly connection: MeshConnection
   /** `source` of what is published; `/<namespace>`, as CAP's `format: cloudevents` has it. */

@@ -27,6 +27,7 @@ export interface SubscribeOptions {
   readonly watchMs?: number
 }
 
+/** A queue with its topic subscriptions and its webhook, as they should be. */
 export interface ManagedMesh {
   readonly queue: string
   readonly connection: MeshConnection

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Meter, Observation } from '#domain/telemetry'
 import { bounded, remembered } from './labels.ts'
 
+/** What the registry holds beside Sluice's own metrics. */
 export interface PrometheusOptions {
   /** Also those of the Node process (`process_…`, `nodejs_…`); none by default, where the app may have its own. */
   readonly process?: boolean
@@ -11,6 +12,7 @@ export interface PrometheusOptions {
   readonly now?: () => number
 }
 
+/** A registry of its own, beside whatever the app has. */
 export interface PrometheusMetrics {
   /** Goes into `createGateway({ meter })`. */
   readonly meter: Meter

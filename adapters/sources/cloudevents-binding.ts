@@ -1,3 +1,4 @@
+import { LIMITS } from '#domain/check-draft'
 import type { Delivery } from '#domain/source'
 import {
   type Bad,
@@ -99,7 +100,8 @@ function readStructured(event: Json, reading: Reading): Envelope | Bad {
     else if (typeof value === 'object') {
       if (value !== null) return bad('attribute-invalid', name)
     } else if (reading === 'strict' && !isOfItsType(name, value)) return bad('attribute-invalid', name)
-    else attributes[name] = textAt(event, written) ?? ''
+    // The source text costs a look at the whole document, so only what is kept is worth it.
+    else attributes[name] = (name in LIMITS ? textAt(event, written) : String(value)) ?? ''
   }
   if (payload.data_base64 !== undefined) {
     if (payload.data !== undefined) return bad('attribute-invalid', 'data_base64')

@@ -60,7 +60,7 @@ function topicsIn(code: string, at: number, argument: string): readonly { topic?
 
 /** Comments that begin a line, with blanks in their place so that places stay; elsewhere `/*` is part of a topic. */
 const blankComments = (code: string): string =>
-  code.replaceAll(/^[ \t]*(\/\/.*|\/\*[^]*?\*\/)/gm, (comment) => comment.replaceAll(/[^\n]/g, ' '))
+  code.replaceAll(/^[ \t]*(\/\/.*|\/\*[\s\S]*?\*\/)/gm, (comment) => comment.replaceAll(/[^\n]/g, ' '))
 
 function sourceFiles(folder: string): readonly string[] {
   const found: string[] = []

@@ -12,6 +12,7 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
   const targets: Record<string, object> = {}
   const subscriptions: Record<string, Subscription> = {}
   const open: Open[] = []
+  const taken = new Set<string>()
   for (const flow of flows) {
     const add = (step: string, kind: string, hint: string) => open.push({ where: flow.name, step, kind, hint })
     const about = [`Flow: ${flow.name}`, ...flow.steps.map(({ name, activity }) => `${activity}: ${name}`)]
@@ -26,6 +27,12 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
         add(system, 'sender HTTPS', `Its address "${settings.urlPath ?? ''}" is no path: write the source by hand.`)
         continue
       }
+      const address = queue ?? canonicalPath(path)
+      if (taken.has(address)) {
+        add(system, 'sender HTTPS', `Another flow here has ${address}: write one handler that does the work of both.`)
+        continue
+      }
+      taken.add(address)
       const name = nameOf(path, 'inbound', sources)
       const { auth, hints } = callersOf(name, channel)
       for (const hint of hints) add(system, 'sender HTTPS', hint)

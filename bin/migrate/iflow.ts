@@ -16,7 +16,7 @@ export interface Channel {
   readonly settings: Properties
 }
 
-export interface Step {
+interface Step {
   readonly name: string
   /** As the model has it: `Script`, `Mapping`, `Splitter`, `exclusiveGateway`, … */
   readonly activity: string

@@ -1,5 +1,5 @@
 import { SluiceError } from '#domain/errors'
-import type { ObjectRef } from '#domain/event'
+import type { EventAttributes, ObjectRef } from '#domain/event'
 import { type ClaimedDispatch, type Effect, objectName, type Work } from '#domain/ports'
 import type { SkipReason } from '#domain/status'
 import type { Key, Target, TargetRecord } from '#domain/target'
@@ -30,7 +30,8 @@ export async function enrich(
   scope: { readonly signal: AbortSignal },
 ): Promise<Enriched> {
   const { object, nature } = dispatch.event
-  const record = fetch && object ? await fetchRecord(object, fetch, targets, scope.signal) : undefined
+  const isThere = object !== undefined && !saysDeleted(dispatch.event.attributes)
+  const record = fetch && isThere ? await fetchRecord(object, fetch, targets, scope.signal) : undefined
   const version = versionOf(object, record, dispatch.event.data)
   const found = record ? { record } : {}
   if (!object || !version || nature !== 'state') return found
@@ -49,6 +50,12 @@ export async function enrich(
   if (isSkipped(dispatch.run, version, inEffect)) return { ...found, skip: 'absorbed' }
   return { ...found, effect: { scope: mine, object: name, version } }
 }
+
+/** What is gone cannot be read: a handler gets the event alone, instead of a lane that waits for the record for ever. */
+const saysDeleted = ({ type, providertype }: EventAttributes): boolean =>
+  DELETED.test(type) || (providertype !== undefined && DELETED.test(providertype))
+
+const DELETED = /\.deleted(\.|$)/i
 
 /** A replay was asked for: only something older than what is in effect is still refused. */
 function isSkipped(run: number, version: ObjectVersion, inEffect: ObjectVersion | undefined): boolean {

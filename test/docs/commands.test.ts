@@ -31,6 +31,8 @@ const PROOFS: readonly (readonly [command: RegExp, file: string, words: RegExp])
   [/^npx sluice verify/, 'test/cli/verify.test.ts', /'verify'/],
   [/^npx sluice mesh/, 'test/cli/mesh.test.ts', /'mesh'/],
   [/^npx (cap-)?sluice migrate/, 'test/cli/migrate.test.ts', /'migrate'/],
+  [/^node try\.mjs/, 'test/cli/migrate-guides.test.ts', /every command and every block|sh\\n|```sh/],
+  [/^npx sluice events/, 'test/cli/operate.test.ts', /'events'/],
   [/^node --test payments\.test\.ts/, 'test/doors/sdk-guides.test.ts', /by the command it names/],
   [/^export destinations=/, 'test/adapters/btp/destinations.test.ts', /destinations/],
   [/sluice-deploy\.js/, 'test/deploy/production.test.ts', /sluice-deploy/],

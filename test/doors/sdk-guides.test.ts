@@ -94,7 +94,7 @@ describe('guides of the SDK: every block is run', function () {
       'x-github-delivery': '1',
       'x-hub-signature-256': `sha256=${createHmac('sha256', 'secret').update(body).digest('hex')}`,
     }
-    await app.says('started')
+    await app.says('listening')
     const answer = await fetch(`http://127.0.0.1:${port}/webhooks/github`, { method: 'POST', headers, body })
     expect(answer.status).to.equal(200)
     await app.says('https://github.com/o/r')

@@ -122,6 +122,18 @@ describe('worker: versions', () => {
     await halt(one)
   })
 
+  it('hands over the event alone where it says that the object is gone', async () => {
+    const erp = fakeTarget()
+    const { worker, send, dispatch } = workshop({ targets: { erp: erp.target } })
+    const records: unknown[] = []
+    const one = await worker({ fetch: { target: 'erp' }, handler: (_event, { record }) => void records.push(record) })
+    const gone = { type: 'sales.order.deleted.v1', providertype: 'sap.s4.beh.salesorder.v1.SalesOrder.Deleted.v1' }
+    const event = await send(order(undefined, { id: 'gone', ...gone }))
+    await one.tick()
+    expect(records).to.deep.equal([undefined])
+    expect(dispatch(event).status).to.equal('done')
+  })
+
   it('ends a fetch of something nobody declared, and says what to declare', async () => {
     const erp = fakeTarget({ Partners: { key: ['ID'], object: 'Partner' } })
     const { worker, send, dispatch, attempts } = workshop({ targets: { erp: erp.target } })

@@ -125,7 +125,9 @@ describe('the life of the app', () => {
         (running) => running.cleanUp().then(() => 'it started'),
         (thrown: Error) => thrown.message,
       )
-      expect(started).to.match(message)
+      expect(started)
+        .to.match(message)
+        .and.match(/the gateway ended with 1:/)
     })
   }
 })

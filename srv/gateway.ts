@@ -22,7 +22,7 @@ import { safeLog } from './runtime/safe-log.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { NO_METER, NO_TRACER } from './runtime/untold.ts'
 import { wakingAdmin } from './runtime/waking-admin.ts'
-import { withinTime } from './runtime/within-time.ts'
+import { orTimeout, withinTime } from './runtime/within-time.ts'
 import { createWorker, WORKER_DEFAULTS, type Worker } from './runtime/worker.ts'
 
 export * from './sdk-types.ts'
@@ -90,6 +90,8 @@ export interface Gateway<TargetName extends string = string> {
 const DEFAULT_STOP_MS = 8_000
 /** Longest wait for the last counts of refusals, which are worth no hanging stop. */
 const FLUSH_MS = 2_000
+/** A store that does not answer for as long is no store: platforms give a readiness check some seconds. */
+const HEALTH_MS = 3_000
 
 /**
  * Puts the runtime together; every adapter comes as an argument.
@@ -235,7 +237,7 @@ export function createGateway<TargetName extends string = string>(
   async function health(): Promise<GatewayHealth> {
     if (state === 'new' || state === 'stopped') return { ok: false, reason: state, state }
     try {
-      return { ...(await inbox.health()), state }
+      return { ...(await orTimeout(clock, HEALTH_MS, 'A look at the store', inbox.health())), state }
     } catch (thrown) {
       log.warn('the store does not say how it is', faultFields(thrown))
       return { ok: false, reason: toFault(thrown).code, state }

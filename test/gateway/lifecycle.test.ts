@@ -245,6 +245,17 @@ describe('gateway: drain and stop', () => {
 })
 
 describe('gateway: health and polls by name', () => {
+  it('says that the store is not there where it does not answer', async () => {
+    const clock = virtualClock()
+    const inbox = { ...memoryInbox({ now: () => clock.now() }), health: () => new Promise<never>(() => undefined) }
+    const gateway = createGateway({ inbox, clock })
+    await gateway.start()
+    const asked = gateway.health()
+    await clock.advance(3_000)
+    expect(await asked).to.deep.equal({ ok: false, reason: 'timeout', state: 'started' })
+    await gateway.stop()
+  })
+
   it('says what the store says, and what it does not say is not well', async () => {
     const memory = memoryInbox()
     let gone = false

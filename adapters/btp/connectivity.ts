@@ -1,6 +1,7 @@
 import type { Address } from '#domain/address'
+import type { SharedToken } from '#domain/shared-token'
 import { type Bindings, textOf } from './bindings.ts'
-import { type ServiceToken, serviceToken } from './service-token.ts'
+import { serviceToken } from './service-token.ts'
 
 export interface Connectivity {
   /** @param locationId of the Cloud Connector, where a subaccount has several */
@@ -14,7 +15,7 @@ export interface Connectivity {
  * https://help.sap.com/docs/connectivity/sap-btp-connectivity-cf/using-proxy-for-on-premise-connectivity
  */
 export function connectivity(bindings: Bindings, now: () => Date): Connectivity {
-  let token: ServiceToken | undefined
+  let token: SharedToken | undefined
   return {
     async proxy(locationId) {
       const credentials = bindings.of('connectivity')

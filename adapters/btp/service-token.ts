@@ -1,25 +1,16 @@
 import { SluiceError } from '#domain/errors'
+import { type SharedToken, sharedToken } from '#domain/shared-token'
 import { type ServiceCredentials, textOf } from './bindings.ts'
 import { askJson, member, unavailable } from './http.ts'
 
 /** After refused credentials: bindings are mended by people. */
 export const REFUSED_PAUSE_MS = 300_000
 
-/** Renewed so long before expiry that no request meets the end of it; of short-lived tokens half the time is used. */
-const EXPIRY_MARGIN_MS = 300_000
-
-export interface ServiceToken {
-  /** `Bearer …` */
-  header(): Promise<string>
-  /** After a 401 or 407. */
-  forget(): void
-}
-
 /**
  * Client-credentials tokens for a bound service (RFC 6749 §4.4): with the binding's secret, or its certificate where it is
  * of type X.509 (RFC 8705). One token for all, one request for it in flight.
  */
-export function serviceToken(credentials: ServiceCredentials, now: () => Date): ServiceToken {
+export function serviceToken(credentials: ServiceCredentials, now: () => Date): SharedToken {
   const x509 = typeof credentials.certificate === 'string' && typeof credentials.key === 'string'
   const base = x509 ? textOf(credentials, 'certurl') : textOf(credentials, 'token_service_url', 'url')
   const url = base.endsWith('/oauth/token') ? base : `${base.replace(/\/$/, '')}/oauth/token`
@@ -31,34 +22,15 @@ export function serviceToken(credentials: ServiceCredentials, now: () => Date): 
   }
   const certificate = x509 ? { cert: String(credentials.certificate), key: String(credentials.key) } : undefined
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-  let token: { header: string; until: number } | undefined
-  let pending: Promise<string> | undefined
-
-  async function request(): Promise<string> {
+  async function request(): Promise<{ value: string; lifeMs: number }> {
     const { status, json } = await askJson({ url, headers, form, ...(certificate && { certificate }) })
     if (status === 429 || status >= 500) throw unavailable(`The token server answered ${status}.`)
     const value = member(json, 'access_token')
     if (status !== 200 || typeof value !== 'string') throw refused(status)
-    const lifeMs = Number(member(json, 'expires_in') ?? 0) * 1_000
-    token = {
-      header: `Bearer ${value}`,
-      until: now().getTime() + Math.max(lifeMs - EXPIRY_MARGIN_MS, lifeMs / 2),
-    }
-    return token.header
+    return { value, lifeMs: Number(member(json, 'expires_in') ?? 0) * 1_000 }
   }
 
-  return {
-    async header() {
-      if (token && now().getTime() < token.until) return token.header
-      pending ??= request().finally(() => {
-        pending = undefined
-      })
-      return pending
-    },
-    forget() {
-      token = undefined
-    },
-  }
+  return sharedToken(request, now)
 }
 
 const refused = (status: number): SluiceError =>

@@ -1,10 +1,9 @@
 import type { SluiceError } from '#domain/errors'
+import { sharedToken } from '#domain/shared-token'
 import { refusedByTokenServer, transient } from './classify.ts'
 import type { MeshClient } from './connection.ts'
 import type { Transport } from './transport.ts'
 
-/** Renewed so long before its end that no request meets it; of a short-lived one half the time is used. */
-const EXPIRY_MARGIN_MS = 300_000
 /** Where the server does not say, as CAP assumes. */
 const DEFAULT_LIFE_S = 3_600
 
@@ -17,10 +16,7 @@ export interface Tokens {
 
 /** One token for all, one request for it in flight. https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
 export function createTokens(client: MeshClient, transport: Transport, now: () => Date): Tokens {
-  let token: { header: string; until: number } | undefined
-  let pending: Promise<string> | undefined
-
-  async function request(): Promise<string> {
+  async function request(): Promise<{ value: string; lifeMs: number }> {
     // In the body, because XSUAA's ids contain characters that `Basic` would have to encode, and it does not decode.
     const form = new URLSearchParams({
       grant_type: 'client_credentials',
@@ -37,26 +33,11 @@ export function createTokens(client: MeshClient, transport: Transport, now: () =
     if (answer.status === 400 || answer.status === 401 || answer.status === 403)
       throw refusedByTokenServer(answer.status)
     if (answer.status !== 200) throw transient(answer, 'the token', now())
-    const { value, lifeMs } = readGrant(answer.body, answer.status)
-    token = {
-      header: `Bearer ${value}`,
-      until: now().getTime() + Math.max(lifeMs - EXPIRY_MARGIN_MS, lifeMs / 2),
-    }
-    return token.header
+    return readGrant(answer.body, answer.status)
   }
 
-  return {
-    async header() {
-      if (token && now().getTime() < token.until) return token.header
-      pending ??= request().finally(() => {
-        pending = undefined
-      })
-      return pending
-    },
-    drop(header) {
-      if (token?.header === header) token = undefined
-    },
-  }
+  const { header, forget } = sharedToken(request, now)
+  return { header, drop: forget }
 }
 
 function readGrant(body: Buffer, status: number): { value: string; lifeMs: number } | never {

@@ -1,4 +1,5 @@
 import { SluiceError } from '#domain/errors'
+import { sharedToken } from '#domain/shared-token'
 import { member } from './canonical.ts'
 import { classifyAnswer, classifyFailure, UNAUTHORIZED_PAUSE_MS } from './classify.ts'
 import { tryParseJson } from './json.ts'
@@ -19,19 +20,13 @@ export function credentials(auth: ODataAuth, transport: Transport, now: () => Da
   return { header: async () => fixed, forget: () => undefined }
 }
 
-/** Renewed so long before expiry that no request meets the end of it; of short-lived tokens half the time is used. */
-const EXPIRY_MARGIN_MS = 300_000
-
 /** One token for all, one request for it in flight. https://www.rfc-editor.org/rfc/rfc6749#section-4.4 */
 function clientCredentials(
   auth: Extract<ODataAuth, { kind: 'oauth2' }>,
   transport: Transport,
   now: () => Date,
 ): Credentials {
-  let token: { header: string; until: number } | undefined
-  let pending: Promise<string> | undefined
-
-  async function request(): Promise<string> {
+  async function request(): Promise<{ value: string; lifeMs: number }> {
     // In the body, because XSUAA's ids contain characters that `Basic` would have to encode, and it does not decode.
     const form = { grant_type: 'client_credentials', client_id: auth.clientId, client_secret: auth.clientSecret }
     const body = new URLSearchParams(form).toString()
@@ -47,23 +42,11 @@ function clientCredentials(
     const grant = tryParseJson(answer.text)
     const [value, seconds] = [member(grant, 'access_token'), Number(member(grant, 'expires_in') ?? 0)]
     if (typeof value !== 'string' || value === '') throw refusedByTokenServer(answer.status)
-    const lifeMs = seconds * 1000
-    token = { header: `Bearer ${value}`, until: at.getTime() + Math.max(lifeMs - EXPIRY_MARGIN_MS, lifeMs / 2) }
-    return token.header
+    return { value, lifeMs: seconds * 1_000 }
   }
 
-  return {
-    async header() {
-      if (token && now().getTime() < token.until) return token.header
-      pending ??= request().finally(() => {
-        pending = undefined
-      })
-      return pending
-    },
-    forget(refused) {
-      if (token?.header === refused) token = undefined
-    },
-  }
+  const { header, forget } = sharedToken(request, now)
+  return { header, forget: (refused) => (refused === undefined ? undefined : forget(refused)) }
 }
 
 const refusedByTokenServer = (status: number): SluiceError =>

@@ -54,7 +54,8 @@ async function run(names: readonly string[]): Promise<void> {
   profileInto(values.profile)
   const scale: Scale = {
     rotations: Number(values.rotations ?? (values.quick ? 1 : 3)),
-    warmUpMs: values.quick ? 500 : 1_500,
+    // V8 goes on compiling for some seconds, with the other core.
+    warmUpMs: values.quick ? 500 : 6_000,
     measureMs: values.quick ? 1_500 : 4_000,
     connections: 32,
     keys: Number(values.keys),

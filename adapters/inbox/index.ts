@@ -1,10 +1,9 @@
 import { SluiceError } from '#domain/errors'
 import type { CqlService } from './cql/session.ts'
-import { type CdsInbox, lazyInbox } from './lazy.ts'
+import { type CdsInbox, lazyInbox, type OpenInbox } from './lazy.ts'
 import { orMissingPackage } from './missing-package.ts'
 import type { ConfiguredService } from './postgres/configured.ts'
 import type { PostgresService } from './postgres/service.ts'
-import type { CapDatabase } from './sqlite/connection.ts'
 
 export { STORE_VERSION } from './ddl.ts'
 export type { CdsInbox } from './lazy.ts'
@@ -46,8 +45,7 @@ export const cdsInbox = (options: CdsInboxOptions = {}): CdsInbox =>
     try {
       const inbox = await choose(options)
       await inbox.open()
-      const { service = inbox, ...ports } = inbox
-      return { ...ports, service }
+      return inbox as OpenInbox
     } catch (thrown) {
       throw orMissingPackage(thrown)
     }
@@ -75,7 +73,7 @@ async function configured(clock: { now?: () => Date }, wanted?: boolean): Promis
   switch (kind) {
     case 'sqlite': {
       const url = String(credentials.url ?? credentials.database ?? '')
-      return (await sqlite()).sqliteInbox({ url, connect: () => connectTo<CapDatabase>(), ...clock })
+      return (await sqlite()).sqliteInbox({ url, ...clock })
     }
     case 'postgres': {
       const deploy = wanted ?? service?.deploy ?? true

@@ -5,14 +5,14 @@ import type { Inbox } from '#domain/ports'
 export interface OpenInbox extends Omit<Inbox, 'open'> {
   /** Creates the tables of a model (CSN) that are missing, and its views, replaced where they changed. */
   deploy(model: object): Promise<void>
-  /** The CAP database service underneath. */
-  readonly service: object
+  /** The CAP database service underneath, where there is one: SQLite has a thread instead. */
+  readonly service?: object
 }
 
 /** An inbox whose database is connected by `open()`, and again after `close()`. Its ports may be handed on before. */
 export interface CdsInbox extends Inbox {
   deploy(model: object): Promise<void>
-  /** The CAP database service underneath, once open. */
+  /** The CAP database service underneath, once open; none on SQLite. */
   readonly service: object | undefined
 }
 

@@ -8,7 +8,8 @@ import type { DispatchStatus } from '#domain/status'
 /** Moments as every database of ours stores and compares them: `YYYY-MM-DDTHH:mm:ss.sssZ`. */
 export const iso = (moment: Date): string => moment.toISOString()
 
-const ATTRIBUTES = [
+/** Of an event, as its table has them; `specversion` is always 1.0. */
+export const ATTRIBUTES = [
   'id',
   'source',
   'type',

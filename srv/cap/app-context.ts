@@ -20,7 +20,7 @@ export function inAppContext(facade: typeof cds, handler: Handler): Handler {
     try {
       return await transaction({ id: event.key, user }, async () => {
         const result = await handler(event, context)
-        context.signal.throwIfAborted()
+        if (context.aborted) context.signal.throwIfAborted()
         return result
       })
     } catch (thrown) {

@@ -7,6 +7,7 @@ import { requestId } from './ids.ts'
 /** Everything one attempt may do to the outside, and what it did. Closed when the attempt ends: a late write is refused. */
 export interface AttemptScope {
   readonly signal: AbortSignal
+  readonly aborted: boolean
   readonly sent: boolean
   readonly effects: readonly Effect[]
   readonly sessions: Readonly<Record<string, HandlerTarget>>
@@ -81,6 +82,9 @@ export function openScope(
   return {
     get signal() {
       return signal()
+    },
+    get aborted() {
+      return closed !== undefined
     },
     sessions,
     effects,

@@ -81,6 +81,9 @@ function handle(
     get signal() {
       return scope.signal
     },
+    get aborted() {
+      return scope.aborted
+    },
     log: parts.log,
     record,
     targets: scope.sessions,
@@ -96,12 +99,21 @@ function withTimeout<T>(clock: Clock, timeoutMs: number, scope: AttemptScope, ru
       scope.close('timeout')
     })
     scope.onClose(reject)
-    run()
-      .then(resolve, reject)
-      .finally(() => {
-        cancel()
-        scope.onClose(undefined)
-      })
+    // Before anybody hears of the end: an error for a promise that is settled would only cost its stack.
+    const ended = () => {
+      cancel()
+      scope.onClose(undefined)
+    }
+    run().then(
+      (value) => {
+        ended()
+        resolve(value)
+      },
+      (thrown) => {
+        ended()
+        reject(thrown)
+      },
+    )
   })
 }
 

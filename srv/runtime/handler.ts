@@ -28,6 +28,8 @@ export interface HandlerContext<TargetName extends string = string> {
   readonly attempt: number
   /** Aborted when the handler's time is up, the lease is lost, or the worker stops. */
   readonly signal: AbortSignal
+  /** Whether `signal` is aborted; to ask costs nothing, while the first look at `signal` makes one. */
+  readonly aborted: boolean
   /** The gateway's own. Never log `event.data`: it may be personal. */
   readonly log: Log
   /** The full record, where the subscription fetches one. */

@@ -12,7 +12,7 @@ import {
   shopSources,
   subscriptionOf,
 } from './helpers/business.ts'
-import { watchPostgres, watchSqlite } from './helpers/database-failpoints.ts'
+import { watchPostgres } from './helpers/database-failpoints.ts'
 import { type Armed, arm, reach, tell } from './helpers/failpoints.ts'
 import { type Mutation, mutatedInbox, mutatedTarget } from './helpers/mutations.ts'
 import { watchedHandler, watchedInbox, watchedSource, watchedTarget, watchWrites } from './helpers/watched-ports.ts'
@@ -33,7 +33,6 @@ const { FAILPOINT, MUTATION } = process.env
 const mutation = MUTATION as Mutation | undefined
 
 if (FAILPOINT) arm(JSON.parse(FAILPOINT) as Armed)
-watchSqlite(mutation !== 'no-transaction')
 watchPostgres()
 watchWrites()
 

@@ -10,14 +10,6 @@ const [url = ''] = process.argv.slice(2)
 const inbox = sqliteInbox({ url })
 await inbox.open()
 
-/** A slow disk: whoever answers before the commit is caught answering, because the parent kills within the pause. */
-const service = inbox.service as { commit(): Promise<unknown> }
-const { commit } = service
-service.commit = async function slowly(this: typeof service) {
-  await new Promise((resolve) => setTimeout(resolve, 5))
-  return commit.call(this)
-}
-
 await inbox.admin.register([{ name: 'orders', filter: { on: ['*'] } }])
 const { one } = sender({ now: () => new Date() })
 await Promise.all(

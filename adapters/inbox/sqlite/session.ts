@@ -1,5 +1,4 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { SluiceError } from '#domain/errors'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type Registry, type SubscriptionRow, toRegistry } from '../registry.ts'
 import { iso } from '../rows.ts'
 
@@ -21,30 +20,20 @@ export interface Tx {
   later(ms: number): string
 }
 
-/** https://www.sqlite.org/pragma.html#pragma_synchronous */
-const FULL = 2
-
-/** One connection with its prepared statements: CAP's own wrapper prepares anew on every run. */
+/** One connection with its prepared statements. */
 export class Session {
-  readonly #dbc: DatabaseSync
+  readonly #database: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   #registry: Registry | undefined
   #dataVersion: number | undefined
 
-  constructor(dbc: DatabaseSync) {
-    this.#dbc = dbc
-    // A busy wait would stop the whole process: the caller waits instead, with its timers running.
-    dbc.exec('PRAGMA busy_timeout = 0')
-    if (Number(this.#statement('PRAGMA synchronous').get()?.synchronous) < FULL) {
-      throw new SluiceError('store-driver', 'The service sluice-db does not wait for the disk.', {
-        remedy: 'Leave `synchronous` at FULL: with less, a power cut loses what was acknowledged.',
-      })
-    }
+  constructor(database: DatabaseSync) {
+    this.#database = database
+    // With less than FULL a power cut loses what was acknowledged. https://www.sqlite.org/pragma.html#pragma_synchronous
+    database.exec('PRAGMA synchronous = FULL')
   }
 
   enter(now: Date, committed: (() => void)[]): Tx {
-    // A write that changes nothing takes the lock at once: a read first could not become a write later (SQLITE_BUSY).
-    this.#statement('DELETE FROM sluice_Meta WHERE 0').run()
     this.#noticeOthers()
     return {
       now: iso(now),
@@ -77,7 +66,7 @@ export class Session {
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql)
     if (!statement) {
-      statement = DatabaseSync.prototype.prepare.call(this.#dbc, sql)
+      statement = this.#database.prepare(sql)
       this.#statements.set(sql, statement)
     }
     return statement

@@ -10,7 +10,8 @@ import { expect } from 'chai'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
 import { drain, sender } from '../../helpers/inbox.ts'
 
-const CHILD = fileURLToPath(new URL('../../helpers/storing-process.ts', import.meta.url))
+const helper = (name: string) => fileURLToPath(new URL(`../../helpers/${name}.ts`, import.meta.url))
+const PROCESS = ['--import', helper('slow-commits'), helper('storing-process')]
 
 describe('sqlite: a killed process', () => {
   let folder: string
@@ -19,14 +20,16 @@ describe('sqlite: a killed process', () => {
   })
   after(() => rm(folder, { recursive: true }))
 
-  // Proved by removing it: with the writer answering its callers before `cap.commit()` resolves, this fails. What it
+  // Proved by removing it: with each COMMIT put off until the next transaction, this fails. What it
   // cannot show is the fsync: a killed process loses no page that the operating system has.
   it('has every delivery that it acknowledged, each with its dispatch', async function () {
     this.timeout(120_000)
     const url = join(folder, 'sluice.db')
     const acknowledged = new Set<string>()
     for (const goal of [200, 400, 600]) {
-      const child = spawn(process.execPath, [...process.execArgv, CHILD, url], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = spawn(process.execPath, [...process.execArgv, ...PROCESS, url], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
       const lines = createInterface({ input: child.stdout })
       for await (const line of lines) {
         acknowledged.add(`${goal}:${line}`)

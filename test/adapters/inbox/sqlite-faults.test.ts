@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'chai'
 import type { SluiceError } from '#domain/errors'
-import type { CdsInbox } from '../../../adapters/inbox/lazy.ts'
-import type { CapDatabase } from '../../../adapters/inbox/sqlite/connection.ts'
+import type { Inbox } from '#domain/ports'
+import { compileDdl } from '../../../adapters/inbox/ddl.ts'
+import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
+import { openStore } from '../../../adapters/inbox/sqlite/store.ts'
 import { NOW } from '../../helpers/deliveries.ts'
 import { accept, attempt, claim, claimOne, drain, sender } from '../../helpers/inbox.ts'
 
@@ -16,12 +18,15 @@ const { one, event, delivery } = sender({ now: () => NOW })
 describe('sqlite: faults', () => {
   let folder: string
   let url: string
-  let inbox: CdsInbox
+  let database: DatabaseSync
+  let inbox: Inbox
+  // Without its thread, so that something can happen to its connection.
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sluice-faults-'))
     url = join(folder, 'sluice.db')
-    inbox = sqliteInbox({ url })
-    await inbox.open()
+    await deployFile(url, { ddl: await compileDdl('sqlite') })
+    database = new DatabaseSync(url, { timeout: 0 })
+    inbox = { ...(await openStore(database, () => new Date())), open: async () => undefined }
     await inbox.admin.register([ORDERS])
   })
   afterEach(async () => {
@@ -29,15 +34,7 @@ describe('sqlite: faults', () => {
     await rm(folder, { recursive: true })
   })
 
-  /** Something that happens to the connection from outside. */
-  async function pragma(text: string): Promise<unknown> {
-    const tx = (inbox.service as CapDatabase).tx({})
-    await tx.begin()
-    const { dbc } = tx
-    if (!(dbc instanceof DatabaseSync)) throw new Error('no node:sqlite')
-    await tx.commit()
-    return DatabaseSync.prototype.prepare.call(dbc, `PRAGMA ${text}`).get()
-  }
+  const pragma = (text: string) => database.prepare(`PRAGMA ${text}`).get()
 
   const codeOf = (promise: Promise<unknown>): Promise<string> =>
     promise.then(
@@ -46,25 +43,25 @@ describe('sqlite: faults', () => {
     )
 
   it('peer defect 3: a full disk refuses everyone of the turn, keeps nothing of them, and heals without a restart', async () => {
-    const { page_count: pages } = (await pragma('page_count')) as { page_count: number }
-    await pragma(`max_page_count = ${pages + 2}`)
+    const { page_count: pages } = pragma('page_count') as { page_count: number }
+    pragma(`max_page_count = ${pages + 2}`)
     const large = { body: new Uint8Array(200_000) }
     const refused = [one({ id: 'a', data: 'a' }), one({ id: 'b', data: 'b' }, large), one({ id: 'c', data: 'c' })]
     const codes = await Promise.all(refused.map((each) => codeOf(inbox.intake.store([each]))))
     expect(codes).to.deep.equal(refused.map(() => 'store-unavailable'))
     expect(await codeOf(inbox.intake.store([one({}, large)]))).to.equal('store-unavailable')
     expect(await claim(inbox, 'orders'), 'reads go on').to.deep.equal([])
-    await pragma('max_page_count = 1000000')
+    pragma('max_page_count = 1000000')
     expect(await inbox.health()).to.deep.include({ ok: true })
     await accept(inbox, ...refused)
     expect((await drain({ inbox, now: () => new Date() }, 'orders')).sort()).to.deep.equal(['a', 'b', 'c'])
   })
 
   it('says that it is ill while it cannot write, and recovers', async () => {
-    await pragma('query_only = ON')
+    pragma('query_only = ON')
     expect(await codeOf(inbox.intake.store([one({ id: 'a' })]))).to.equal('store-unavailable')
     expect(await inbox.health()).to.deep.equal({ ok: false, reason: 'store-unavailable' })
-    await pragma('query_only = OFF')
+    pragma('query_only = OFF')
     expect(await inbox.health()).to.deep.equal({ ok: true, clockOffsetMs: 0 })
     await accept(inbox, one({ id: 'a' }))
   })
@@ -119,22 +116,6 @@ describe('sqlite: faults', () => {
     expect(beside.length).to.be.within(1, 64)
     const rest = await claim(inbox, 'orders', { lanes: 300 })
     expect(beside.length + rest.length).to.equal(201)
-  })
-
-  it('refuses before it is open and after it is closed, and opens again', async () => {
-    await inbox.close()
-    expect(await codeOf(inbox.intake.store([one()]))).to.equal('store-unavailable')
-    expect(await inbox.health()).to.deep.equal({ ok: false, reason: 'closed' })
-    await Promise.all([inbox.open(), inbox.open()])
-    await accept(inbox, one())
-  })
-
-  it('finishes what was asked for when it closes', async () => {
-    const storing = inbox.intake.store([one({ id: 'a', data: 'a' })])
-    await inbox.close()
-    expect((await storing)[0]?.outcome).to.equal('accepted')
-    await inbox.open()
-    expect((await inbox.intake.store([one({ id: 'a', data: 'a' })]))[0]?.outcome).to.equal('duplicate')
   })
 
   it('wants a file, in a folder that it makes, and says what is wrong with another place', async () => {

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs'
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
 
 /** Where a gateway may die while an event passes: each step of its life, and each side of each commit. */
 export const EVENT_FAILPOINTS = {
@@ -52,21 +53,36 @@ export interface Armed {
   readonly signal: 'SIGKILL' | 'SIGSTOP'
 }
 
-let armed: (Armed & { left: number }) | undefined
+const NAMES = Object.keys({ ...EVENT_FAILPOINTS, ...POLL_FAILPOINTS, ...PROCESS_FAILPOINTS })
+const SIGNALS: readonly Armed['signal'][] = ['SIGKILL', 'SIGSTOP']
+
+/** Of all threads together: the armed failpoint's number (0: none is), the passes left, the signal's number. */
+const state = new Int32Array(sharedBytes('failpoints', 12))
+const [ARMED, LEFT, SIGNAL] = [0, 1, 2]
+
+function sharedBytes(name: string, size: number): SharedArrayBuffer {
+  const found = getEnvironmentData(name)
+  if (found instanceof SharedArrayBuffer) return found
+  const made = new SharedArrayBuffer(size)
+  setEnvironmentData(name, made as never)
+  return made
+}
 
 export function arm(next: Armed | undefined): void {
-  armed = next && { ...next, left: next.pass }
+  Atomics.store(state, ARMED, 0)
+  if (!next) return
+  Atomics.store(state, LEFT, next.pass)
+  Atomics.store(state, SIGNAL, SIGNALS.indexOf(next.signal))
+  Atomics.store(state, ARMED, NAMES.indexOf(next.failpoint) + 1)
 }
 
 /** Called wherever the process passes a failpoint. Where it is the armed one, nothing after this line happens. */
 export function reach(failpoint: Failpoint): void {
-  if (armed?.failpoint !== failpoint) return
-  armed.left -= 1
-  if (armed.left > 0) return
-  const { signal } = armed
-  armed = undefined
+  if (Atomics.load(state, ARMED) !== NAMES.indexOf(failpoint) + 1) return
+  if (Atomics.sub(state, LEFT, 1) > 1) return
+  Atomics.store(state, ARMED, 0)
   tell({ reached: failpoint })
-  process.kill(process.pid, signal)
+  process.kill(process.pid, SIGNALS[Atomics.load(state, SIGNAL)])
 }
 
 /** A line for the test. Written at once: after a SIGKILL nothing else leaves. */

@@ -9,6 +9,8 @@ import type { Mutation } from './mutations.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const CHILD = 'test/crash/child.ts'
+/** Comes with every thread: SQLite's driver is watched where it is used. */
+const STORE_THREAD = 'test/crash/helpers/store-thread.ts'
 
 /** Half of a start's time is compiling, and there are hundreds of starts. */
 const COMPILED = join(tmpdir(), 'sluice-crash-compiled')
@@ -50,15 +52,19 @@ export interface GatewayProcess {
 
 /** Its stdin is a pipe: when this process goes, however it goes, the child sees its end and goes too. */
 export function startGateway(options: ChildOptions, { armed, mutation, root = ROOT }: StartOptions): GatewayProcess {
-  const child = spawn(process.execPath, [...process.execArgv, join(root, CHILD), JSON.stringify(options)], {
-    env: {
-      ...process.env,
-      NODE_COMPILE_CACHE: COMPILED,
-      ...(armed && { FAILPOINT: JSON.stringify(armed) }),
-      ...(mutation && { MUTATION: mutation }),
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, '--import', join(root, STORE_THREAD), join(root, CHILD), JSON.stringify(options)],
+    {
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: COMPILED,
+        ...(armed && { FAILPOINT: JSON.stringify(armed) }),
+        ...(mutation && { MUTATION: mutation }),
+      },
+      stdio: ['pipe', 'pipe', 'inherit'],
     },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  )
   const facts: Fact[] = []
   const told = new EventEmitter()
   const next = (name: keyof Fact) => Promise.race([once(told, name), exit])

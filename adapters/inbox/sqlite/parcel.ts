@@ -1,0 +1,135 @@
+import type { StoredEvent } from '#domain/event'
+import type { ClaimedDispatch, ClaimedLane, NewDelivery, NewEvent, NewItem } from '#domain/ports'
+import { ATTRIBUTES } from '../rows.ts'
+
+/** What crosses the border between threads most often, as flat lists: objects cost three times as much there. */
+export type Parcel = readonly unknown[]
+
+const DELIVERY = [
+  'key',
+  'origin',
+  'channel',
+  'receivedAt',
+  'method',
+  'url',
+  'headers',
+  'bodyHash',
+  'authlevel',
+  'secretId',
+  'principal',
+  'labels',
+  'body',
+] as const satisfies readonly (keyof NewDelivery)[]
+const BODY = DELIVERY.indexOf('body')
+
+const EVENT = [
+  'key',
+  'identity',
+  'identityWindowMs',
+  'contentHash',
+  'nature',
+  'object',
+  'data',
+  'dataBase64',
+  'dataIsBody',
+] as const satisfies readonly (keyof NewEvent)[]
+
+const LANE = [
+  'lane',
+  'subscription',
+  'partitionkey',
+  'owner',
+  'leaseUntil',
+  'recovered',
+] as const satisfies readonly (keyof ClaimedLane)[]
+
+const DISPATCH = [
+  'id',
+  'run',
+  'attempts',
+  'forgiven',
+  'lastSentAt',
+  'triedBefore',
+] as const satisfies readonly (keyof ClaimedDispatch)[]
+
+const STORED = [
+  'key',
+  'origin',
+  'delivery',
+  'nature',
+  'object',
+  'data',
+  'dataBase64',
+] as const satisfies readonly (keyof StoredEvent)[]
+
+export function packDelivery(delivery: NewDelivery): Parcel {
+  const parcel = values(DELIVERY, delivery)
+  // The same text need not cross twice.
+  if (dataOf(delivery.items) !== undefined) parcel[BODY] = undefined
+  for (const item of delivery.items) {
+    parcel.push(item.kind === 'event' ? values(ATTRIBUTES, item.event.attributes, values(EVENT, item.event)) : item)
+  }
+  return parcel
+}
+
+export function unpackDelivery(parcel: Parcel): NewDelivery {
+  const items = parcel.slice(DELIVERY.length).map((item) => (isParcel(item) ? unpackEvent(item) : (item as NewItem)))
+  const delivery = named(DELIVERY, parcel)
+  const data = dataOf(items)
+  if (data !== undefined) delivery.body = Buffer.from(data)
+  delivery.items = items
+  return delivery as unknown as NewDelivery
+}
+
+export function packLane(lane: ClaimedLane): Parcel {
+  const parcel = values(LANE, lane)
+  for (const dispatch of lane.dispatches) {
+    const { event } = dispatch
+    parcel.push(values(ATTRIBUTES, event.attributes, values(STORED, event, values(DISPATCH, dispatch))))
+  }
+  return parcel
+}
+
+export function unpackLane(parcel: Parcel): ClaimedLane {
+  const lane = named(LANE, parcel)
+  lane.dispatches = parcel.slice(LANE.length).map((each) => {
+    const dispatch = named(DISPATCH, each as Parcel)
+    dispatch.event = withAttributes(named(STORED, each as Parcel, DISPATCH.length), each as Parcel)
+    return dispatch
+  })
+  return lane as unknown as ClaimedLane
+}
+
+/** The data of a delivery whose body is nothing else. */
+const dataOf = ([item, more]: readonly NewItem[]): string | undefined =>
+  item?.kind === 'event' && more === undefined && item.event.dataIsBody ? item.event.data : undefined
+
+const unpackEvent = (parcel: Parcel): NewItem => ({
+  kind: 'event',
+  event: withAttributes(named(EVENT, parcel), parcel) as unknown as NewEvent,
+})
+
+/** An event's attributes are the last part of its parcel. */
+function withAttributes(event: Record<string, unknown>, parcel: Parcel): Record<string, unknown> {
+  const attributes = named(ATTRIBUTES, parcel, parcel.length - ATTRIBUTES.length)
+  attributes.specversion = '1.0'
+  event.attributes = attributes
+  return event
+}
+
+const isParcel = (item: unknown): item is Parcel => Array.isArray(item)
+
+function values<T extends object>(names: readonly (keyof T)[], from: T, list: unknown[] = []): unknown[] {
+  for (const name of names) list.push(from[name])
+  return list
+}
+
+/** What is absent stays so. */
+function named(names: readonly string[], parcel: Parcel, from = 0): Record<string, unknown> {
+  const found: Record<string, unknown> = {}
+  for (let index = 0; index < names.length; index += 1) {
+    const value = parcel[from + index]
+    if (value !== undefined) found[names[index] as string] = value
+  }
+  return found
+}

@@ -1,0 +1,55 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { SluiceError } from '#domain/errors'
+import type { Inbox } from '#domain/ports'
+import { sqliteAdmin } from './admin.ts'
+import { connect } from './connection.ts'
+import { CATALOG, type CatalogRow, pending, toCatalog } from './deploy.ts'
+import { deliveryStore } from './intake.ts'
+import { sqliteJournal } from './journal.ts'
+import type { Tx } from './session.ts'
+import { sqliteWork } from './work.ts'
+import { createWriter, type Writer } from './writer.ts'
+
+/** The inbox's ports on one file. */
+export interface Store extends Omit<Inbox, 'open'> {
+  /** Creates the tables that are missing, and the views, replaced where they changed. */
+  deploy(ddl: readonly string[]): Promise<void>
+}
+
+/** @param database a connection that nobody else uses, to a file that is deployed; without a busy time-out of its own */
+export async function openStore(database: DatabaseSync, now: () => Date): Promise<Store> {
+  const connection = connect(database, now)
+  const storeDeliveries = deliveryStore()
+  const writer = createWriter(connection, storeDeliveries)
+  await writer.submit('call', 0, (tx) => tx.registry())
+  return {
+    intake: { store: (batch) => Promise.all(batch.map((delivery) => writer.store(delivery))) },
+    work: sqliteWork(writer),
+    journal: sqliteJournal(writer, storeDeliveries),
+    admin: sqliteAdmin(writer),
+    deploy: (ddl) => writer.submit('call', 0, (tx) => deployModel(tx, ddl)),
+    health: () => health(writer),
+    async close() {
+      await writer.drain()
+      connection.close()
+    },
+  }
+}
+
+function deployModel(tx: Tx, ddl: readonly string[]): void {
+  for (const sql of pending(ddl, toCatalog(tx.all<CatalogRow>(CATALOG)))) tx.run(sql)
+}
+
+/** Where the last write was refused, one that costs a page finds out whether that is over. */
+async function health(writer: Writer) {
+  const failed = writer.lastFailure() !== undefined
+  try {
+    await writer.submit('call', 0, (tx) => (failed ? tx.run(PROBE, tx.now) : tx.registry().size))
+    return { ok: true, clockOffsetMs: 0 }
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    return { ok: false, reason: thrown.code }
+  }
+}
+
+const PROBE = `INSERT INTO sluice_Meta(name, value) VALUES('probe', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value`

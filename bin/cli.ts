@@ -18,6 +18,7 @@ import { describeFault, EXIT, exitOf } from './exit.ts'
 import { explainUsage, Misused } from './misused.ts'
 import type { Terminal } from './terminal.ts'
 
+// Commands import what is large (HTTP client, sources, XML) when they run: help and completion answer at once.
 // biome-ignore lint/suspicious/noExplicitAny: each command knows its own options; the list knows none
 const COMMANDS: readonly Command<any>[] = [
   send,

@@ -5,8 +5,6 @@ import { command } from '../command.ts'
 import { checkConfiguration } from '../doctor/configuration.ts'
 import { broken, type Finding, type Level } from '../doctor/finding.ts'
 import { checkGateway } from '../doctor/gateway.ts'
-import { checkPort } from '../doctor/port.ts'
-import { checkStore } from '../doctor/store.ts'
 import { checkCds, checkNode, checkPackage } from '../doctor/versions.ts'
 import { EXIT, usage } from '../exit.ts'
 import { loadProject, type Project } from '../project.ts'
@@ -47,6 +45,10 @@ async function checkProject(folder: string, terminal: Terminal): Promise<Finding
   terminal.progress('reading the configuration')
   try {
     const project = loadProject(folder)
+    const [{ checkPort }, { checkStore }] = await Promise.all([
+      import('../doctor/port.ts'),
+      import('../doctor/store.ts'),
+    ])
     // CAP has read .env into the process by now.
     return [
       ...first,

@@ -3,7 +3,6 @@ import { basename, join, resolve } from 'node:path'
 import { SluiceError } from '#domain/errors'
 import { command } from '../command.ts'
 import { EXIT, usage } from '../exit.ts'
-import { MAX_ARCHIVE_BYTES, readFlows } from '../migrate/archive.ts'
 import { configOf, filesOf } from '../migrate/files.ts'
 import { migrateApp } from '../migrate/from-cap.ts'
 import { migrateFlows } from '../migrate/from-iflow.ts'
@@ -31,7 +30,7 @@ export const migrate = command({
       .example('$0 migrate . --json', 'The messaging of the CAP app here'),
   run: async ({ path: given, queue, write, dryRun, json }, terminal) => {
     const path = resolve(terminal.cwd, given)
-    const migration = read(path, queue)
+    const migration = await read(path, queue)
     const folder = write !== undefined && !dryRun ? resolve(terminal.cwd, write) : undefined
     const files = filesOf(nameOf(basename(folder ?? path).replace(/\.zip$/i, ''), 'my-inbox'), migration)
     if (folder) {
@@ -48,10 +47,10 @@ export const migrate = command({
   },
 })
 
-function read(path: string, queue: string | undefined): Migration {
+async function read(path: string, queue: string | undefined): Promise<Migration> {
   const stat = statSync(path, { throwIfNoEntry: false })
   if (!stat) throw usage(`There is no ${path}.`, 'Give an exported archive, or the folder of a CAP app.')
-  const migration = stat.isDirectory() ? readApp(path, queue) : migrateFlows(readArchive(path, stat.size), queue)
+  const migration = stat.isDirectory() ? readApp(path, queue) : await readExport(path, stat.size, queue)
   if (Object.keys(migration.sources).length > 0) return migration
   const seen = migration.open.slice(0, SHOWN).map(({ where, step, kind }) => `${where}: ${kind} ${step}`.trim())
   throw new SluiceError(
@@ -74,12 +73,13 @@ function readApp(folder: string, queue: string | undefined): Migration {
   return migrateApp(folder)
 }
 
-function readArchive(path: string, size: number): ReturnType<typeof readFlows> {
+async function readExport(path: string, size: number, queue: string | undefined): Promise<Migration> {
+  const { MAX_ARCHIVE_BYTES, readFlows } = await import('../migrate/archive.ts')
   if (size > MAX_ARCHIVE_BYTES) throw usage(`${path} is larger than 64 MB.`, 'Export the flow alone.')
   const bytes = readFileSync(path)
   if (!isZip(bytes)) throw usage(`${path} is no archive.`, 'Export the flow or its package in Cloud Integration.')
   const flows = readFlows(bytes)
-  if (flows.length > 0) return flows
+  if (flows.length > 0) return migrateFlows(flows, queue)
   throw usage(`${path} holds no integration flow.`, 'Export the flow or its package in Cloud Integration.')
 }
 

@@ -7,7 +7,7 @@ import { parseAddress } from '../gateway/address.ts'
 import { readCredentials } from '../gateway/credentials.ts'
 import { chooseSource } from '../project.ts'
 import { configuredSecret, readSecret } from '../secret.ts'
-import { fetchToken, post, type SendResult } from '../send.ts'
+import type { SendResult } from '../send.ts'
 import { isSigned, KINDS, makeDelivery } from '../signing/delivery.ts'
 import { envWithFile, type Terminal } from '../terminal.ts'
 import { plural, safe, toJson } from '../text.ts'
@@ -64,6 +64,7 @@ export const send = command({
       ...readHeaders(args.header ?? [], terminal),
       ...(authorization === undefined ? {} : { authorization }),
     }
+    const { fetchToken, post } = await import('../send.ts')
     const session = kind === 'http' ? await fetchToken(url, extra, signal) : {}
     const id = args.id ?? newId(kind)
     const made = new Date()

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs'
 import { parseAddress } from '../gateway/address.ts'
-import { connect, type GatewayClient } from '../gateway/client.ts'
+import type { GatewayClient } from '../gateway/client.ts'
 import { readCredentials } from '../gateway/credentials.ts'
 import { type EventFilters, parseMoment, STATES, type State } from '../gateway/filters.ts'
 import type { Terminal } from '../terminal.ts'
@@ -37,6 +37,7 @@ export async function openGateway(
   signal?: AbortSignal,
 ): Promise<GatewayClient> {
   const address = parseAddress(url ?? terminal.env.SLUICE_URL ?? DEFAULT_URL, url ? '--url' : 'SLUICE_URL')
+  const { connect } = await import('../gateway/client.ts')
   return connect(address, await readCredentials({ user, token }, address, terminal), signal)
 }
 

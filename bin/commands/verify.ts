@@ -12,7 +12,7 @@ import { safe, toJson, wrap } from '../text.ts'
 import type { Cause } from '../verify/causes.ts'
 import { diagnose } from '../verify/diagnose.ts'
 import { fromParts, parseHeaders, parseRequest, type Recorded } from '../verify/request.ts'
-import { judge, type Verdict } from '../verify/verdict.ts'
+import type { Verdict } from '../verify/verdict.ts'
 import { sourceOptions } from './shared-options.ts'
 
 export const verify = command({
@@ -64,6 +64,7 @@ export const verify = command({
     const secrets = await readSecrets(args.secret, choice, terminal)
     const others = await readOthers(args.also ?? [], args.source, terminal)
     const now = args.at === undefined ? (recorded.at ?? new Date()) : new Date(parseMoment(args.at, '--at', Date.now()))
+    const { judge } = await import('../verify/verdict.ts')
     const verdict = await judge(kind, options, secrets, recorded, now)
     const causes = verdict.ok ? [] : diagnose({ kind, recipe, recorded, secrets, others, now })
     if (args.json) terminal.out(toJson({ kind, ...verdict, causes }))

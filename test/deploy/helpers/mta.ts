@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Ajv } from 'ajv'
+import { Ajv, type ValidateFunction } from 'ajv'
 import { parse } from 'yaml'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -96,13 +96,25 @@ export function inspectMta(all: Descriptors): string[] {
   ]
 }
 
+const validators = new Map<string, ValidateFunction>()
+
+/** Compiled once: the published schemas are large. */
+function validatorOf(name: string): ValidateFunction {
+  const known = validators.get(name)
+  if (known) return known
+  const compiled = new Ajv({ strict: false, allErrors: true }).compile(json(`test/fixtures/mta/${name}.json`))
+  validators.set(name, compiled)
+  return compiled
+}
+
 function schemaProblems({ mta, hana }: Descriptors): string[] {
-  return [
+  const documents = [
     ['mta', mta],
     ['mtad', mta],
     ['mtaext', hana],
-  ].flatMap(([name, document]) => {
-    const validate = new Ajv({ strict: false, allErrors: true }).compile(json(`test/fixtures/mta/${name}.json`))
+  ] as const
+  return documents.flatMap(([name, document]) => {
+    const validate = validatorOf(name)
     return validate(document)
       ? []
       : (validate.errors ?? []).map((error) => `${name}${error.instancePath} ${error.message}`)

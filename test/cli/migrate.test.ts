@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { readConfig } from '../../srv/config.ts'
 import { type CapApp, capApp } from '../doors/helpers/cap-app.ts'
-import { endAll, sluice } from './helpers/cli.ts'
+import { endAll, here } from './helpers/cli.ts'
 import { flow, HTTPS, model, zip } from './helpers/iflow.ts'
 
 interface Report {
@@ -73,7 +73,7 @@ describe('sluice migrate', () => {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     writeFileSync(join(folder, path), content)
   }
-  const migrate = (...args: string[]) => sluice(['migrate', ...args], { cwd: folder })
+  const migrate = (...args: string[]) => here(['migrate', ...args], { cwd: folder })
   const reportOf = async (...args: string[]): Promise<Report> => {
     const { code, stdout, stderr } = await migrate(...args, '--json')
     expect(code, stderr).to.equal(0)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { endAll, lines, sluice, start } from './helpers/cli.ts'
+import { endAll, here, lines, sluice, start } from './helpers/cli.ts'
 import { SECRET, SOURCES, type TestGateway, testGateway } from './helpers/gateway.ts'
 
 const { github, stripe } = SOURCES
@@ -31,7 +31,7 @@ describe('sluice against a gateway', () => {
       id,
       ...more,
     ]
-    const { code, stderr } = await sluice(args, { env: { SECRET } })
+    const { code, stderr } = await here(args, { env: { SECRET } })
     if (code !== 0) throw new Error(stderr)
   }
   /** Waits for the last run of every dispatch of an event. */
@@ -72,7 +72,9 @@ describe('sluice against a gateway', () => {
     })
 
     it('shows a table without color in a pipe', async () => {
-      const { stdout } = await gateway.run(['events', '--source', 'github'])
+      const { stdout } = await sluice(['events', '--source', 'github'], {
+        env: { SLUICE_URL: gateway.url, SLUICE_USER: 'operator' },
+      })
       const [heading, row] = stdout.split('\n')
       expect(heading).to.match(/^EVENT +RECEIVED +SOURCE +TYPE +SUBJECT +STATE$/)
       expect(row).to.match(

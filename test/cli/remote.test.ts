@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { endAll, lines, sluice } from './helpers/cli.ts'
+import { endAll, here, lines, sluice } from './helpers/cli.ts'
 import { type TestGateway, testGateway } from './helpers/gateway.ts'
 
 const COMMANDS = [
@@ -31,7 +31,7 @@ describe('a remote gateway', () => {
     Promise.all(
       COMMANDS.map(async (args) => ({
         name: args[0],
-        ...(await sluice([...args], { env: { SLUICE_URL: url, ...env } })),
+        ...(await here([...args], { env: { SLUICE_URL: url, ...env } })),
       })),
     )
 

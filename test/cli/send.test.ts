@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { sources } from '../../adapters/sources/index.ts'
 import { isSigned, KINDS } from '../../bin/signing/delivery.ts'
-import { endAll, lines, sluice } from './helpers/cli.ts'
+import { endAll, here, lines, sluice } from './helpers/cli.ts'
 import { CALLER, SECRET, SOURCES, type TestGateway, testGateway, WHSEC } from './helpers/gateway.ts'
 
 const env = { SECRET, WHSEC, WRONG: 'another secret', PASSWORD: CALLER.split(':')[1] ?? '' }
@@ -38,10 +38,9 @@ describe('sluice send', () => {
       : []
   const pathOf = (kind: string) => (kind === 'http' ? '/http/orders' : `/webhooks/${kind}`)
   const send = (kind: string, ...more: string[]) =>
-    sluice(
-      ['send', kind, '--url', gateway.url + pathOf(kind), ...proofOf(kind), ...optionsOf(kind), ...more, '--json'],
-      { env },
-    )
+    here(['send', kind, '--url', gateway.url + pathOf(kind), ...proofOf(kind), ...optionsOf(kind), ...more, '--json'], {
+      env,
+    })
 
   it('knows every kind there is', () => {
     expect([...KINDS].sort()).to.deep.equal(Object.keys(sources).sort())

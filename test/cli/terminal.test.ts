@@ -38,7 +38,8 @@ describeUnix('sluice in a terminal', () => {
     expect((await inTerminal(120, ['tail', '--once'])).text).to.match(COLOR)
     expect((await inTerminal(120, ['tail', '--once'], { NO_COLOR: '1' })).text).not.to.match(COLOR)
     expect((await inTerminal(120, ['tail', '--once'], { TERM: 'dumb' })).text).not.to.match(COLOR)
-    expect((await gateway.run(['tail', '--once'])).stdout).not.to.match(COLOR)
+    const env = { TERM: 'xterm-256color', SLUICE_URL: gateway.url, SLUICE_USER: 'operator' }
+    expect((await sluice(['tail', '--once'], { env })).stdout).not.to.match(COLOR)
   })
 
   it('fits in 40 columns: tables become blocks, and nothing is lost of a key', async () => {

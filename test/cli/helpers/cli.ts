@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { main } from '../../../bin/cli.ts'
 
 export const ROOT = resolve(import.meta.dirname, '../../..')
 const ENTRY = resolve(ROOT, 'bin/sluice.ts')
@@ -88,6 +89,32 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
 
 /** Runs one command line in a pipe, as a process of its own. */
 export const sluice = (args: readonly string[], options?: RunOptions): Promise<Ended> => start(args, options).ended
+
+/** As `sluice`, within this process: for what is about the command and not about its process, of which there are hundreds. */
+export async function here(
+  args: readonly string[],
+  { env = {}, cwd = ROOT }: Pick<RunOptions, 'env' | 'cwd'> = {},
+): Promise<Ended> {
+  let stdout = ''
+  let stderr = ''
+  const code = await main(args, {
+    env,
+    cwd,
+    columns: undefined,
+    interactive: false,
+    interruption: () => new AbortController().signal,
+    out: (line) => {
+      stdout += `${line}\n`
+    },
+    note: (line) => {
+      stderr += `${line}\n`
+    },
+    progress: () => undefined,
+    paint: (_style, text) => text,
+    ask: () => Promise.reject(new Error('nobody is there to ask')),
+  })
+  return { code, stdout, stderr }
+}
 
 /** The objects of an answer in JSON lines. */
 export const lines = <Row = Record<string, unknown>>(text: string): Row[] =>

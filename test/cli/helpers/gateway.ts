@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../demo/free-port.ts'
 import { type GatewayProcess, gatewayProcess } from '../../../demo/gateway-process.ts'
-import { type Ended, type RunOptions, sluice } from './cli.ts'
+import { type Ended, here, type RunOptions } from './cli.ts'
 
 export const SECRET = 'a secret of the tests only'
 export const WHSEC = `whsec_${Buffer.from('thirty-two bytes for the tests!!').toString('base64')}`
@@ -39,7 +39,7 @@ export const CALLER = `caller:${PASSWORD}`
 export interface TestGateway extends GatewayProcess {
   readonly config: unknown
   /** Runs the command line against it, as an operator unless `env` says otherwise. */
-  run(args: readonly string[], options?: RunOptions): Promise<Ended>
+  run(args: readonly string[], options?: Pick<RunOptions, 'env' | 'cwd'>): Promise<Ended>
   cleanUp(): Promise<void>
 }
 
@@ -73,7 +73,7 @@ export async function testGateway(sources: object = SOURCES): Promise<TestGatewa
     ...gateway,
     config,
     run: (args, options = {}) =>
-      sluice(args, { ...options, env: { SLUICE_URL: gateway.url, SLUICE_USER: 'operator', ...options.env } }),
+      here(args, { ...options, env: { SLUICE_URL: gateway.url, SLUICE_USER: 'operator', ...options.env } }),
     async cleanUp() {
       await gateway.kill()
       rmSync(folder, { recursive: true, force: true })

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChildOptions } from '../child.ts'
@@ -11,9 +10,6 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 const CHILD = 'test/crash/child.ts'
 /** Comes with every thread: SQLite's driver is watched where it is used. */
 const STORE_THREAD = 'test/crash/helpers/store-thread.ts'
-
-/** Half of a start's time is compiling, and there are hundreds of starts. */
-const COMPILED = join(tmpdir(), 'sluice-crash-compiled')
 
 /** A line of the child. */
 export interface Fact {
@@ -58,7 +54,6 @@ export function startGateway(options: ChildOptions, { armed, mutation, root = RO
     {
       env: {
         ...process.env,
-        NODE_COMPILE_CACHE: COMPILED,
         ...(armed && { FAILPOINT: JSON.stringify(armed) }),
         ...(mutation && { MUTATION: mutation }),
       },

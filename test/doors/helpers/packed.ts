@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { checkoutFolder, oncePerRun } from '../../helpers/run.ts'
 
 const run = promisify(execFile)
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -15,18 +16,12 @@ export interface PackedPackage {
   readonly folder: string
 }
 
-let packed: Promise<PackedPackage> | undefined
-
-/** Built once per process, in a folder of its own under `.tmp`: neither `dist/` nor another test run is disturbed. */
-export function packedPackage(): Promise<PackedPackage> {
-  packed ??= pack(join(ROOT, '.tmp', `packed-${process.pid}`))
-  return packed
-}
+/** Built once per run, in a folder of its own under `.tmp`: neither `dist/` nor another test run is disturbed. */
+export const packedPackage = (): Promise<PackedPackage> =>
+  oncePerRun('packed', () => pack(join(checkoutFolder(), 'packed')))
 
 async function pack(home: string): Promise<PackedPackage> {
   const stage = join(home, 'stage')
-  process.once('exit', () => rmSync(home, { recursive: true, force: true }))
-  rmSync(home, { recursive: true, force: true })
   mkdirSync(stage, { recursive: true })
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     files: string[]

@@ -10,6 +10,8 @@ const RECENT_LENGTH = 4_000
 
 export interface GatewayProcess {
   readonly url: string
+  /** Of the process that runs now. */
+  pid(): number | undefined
   /** The hardest end there is; nothing in the process can prepare for it. */
   kill(): Promise<void>
   restart(): Promise<void>
@@ -71,6 +73,7 @@ export async function gatewayProcess(
 
   return {
     url,
+    pid: () => child.pid,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     restart: async () => {

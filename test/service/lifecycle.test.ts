@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -36,6 +37,27 @@ describe('the life of the app', () => {
     await app.kill()
     await app.restart()
     expect((await app.deliver('kept')).json<{ status: string }>().status).to.equal('duplicate')
+  })
+
+  // The disk is full for it as soon as the system lets it write no file any further (Linux only).
+  it('asks senders to come again while its disk is full, says for as long that it is not ready, and heals by itself', async () => {
+    app = await testApp({ subscriptions: { orders: { on: '*', handler: 'test/service/handlers' } } })
+    const limit = (soft: string) => execFileSync('prlimit', ['--pid', String(app?.pid()), `--fsize=${soft}:unlimited`])
+    expect((await app.deliver('before')).status).to.equal(200)
+    limit('4096')
+    const refused = await app.deliver('refused')
+    expect(refused.status).to.equal(503)
+    expect(refused.headers.get('retry-after')).to.match(/^[1-9]\d*$/)
+    // What only reads goes well, and means nothing.
+    expect((await app.request('/odata/v4/cockpit/Sources', { user: 'viewer' })).status).to.equal(200)
+    expect((await app.request('/health/ready')).json<unknown>()).to.deep.equal({
+      status: 'DOWN',
+      reason: 'store-unavailable',
+    })
+    expect((await app.request('/health')).status).to.equal(200)
+    limit('unlimited')
+    expect((await app.deliver('refused')).json<{ status: string }>().status).to.equal('accepted')
+    expect((await app.request('/health/ready')).status).to.equal(200)
   })
 
   it('logs one JSON object a line in production, with the correlation id and without secrets', async () => {

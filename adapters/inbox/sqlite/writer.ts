@@ -82,14 +82,17 @@ export function createWriter(connection: Connection, storeDeliveries: StoreDeliv
   }
 
   async function together(batch: readonly Arrival[], work: readonly Unit[], left: number): Promise<void> {
-    const { outcomes, values } = await connection.transaction((tx) => ({
-      outcomes: storeDeliveries(
+    const { outcomes, values, wrote } = await connection.transaction((tx) => {
+      const before = failure && changesOf(tx)
+      const outcomes = storeDeliveries(
         tx,
         batch.map(({ delivery }) => delivery),
-      ),
-      values: work.map((unit) => unit.run(tx, left)),
-    }))
-    failure = undefined
+      )
+      const values = work.map((unit) => unit.run(tx, left))
+      return { outcomes, values, wrote: failure && changesOf(tx) !== before }
+    })
+    // Reads and claims that find nothing succeed on a full disk too.
+    if (wrote) failure = undefined
     for (const [index, arrival] of batch.entries()) arrival.resolve(outcomes[index] as Outcome)
     for (const [index, unit] of work.entries()) unit.done(values[index])
   }
@@ -167,5 +170,7 @@ function takeUnits(queue: Unit[], allowance: number): Unit[] {
   }
   return queue.splice(0, count)
 }
+
+const changesOf = (tx: Tx): number | undefined => tx.get<{ n: number }>('SELECT total_changes() AS n')?.n
 
 const weightOf = (units: readonly Unit[]): number => units.reduce((sum, { weight }) => sum + weight, 0)

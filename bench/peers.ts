@@ -29,6 +29,7 @@ const PEERS: readonly Peer[] = [
   { name: 'Sluice, SQLite', start: (env) => gateway({ ...env, STORE: 'sqlite' }) },
   { name: 'Sluice, Postgres', start: gateway },
   { name: 'CAP persistent queue, Postgres', start: (env) => capApp(env, { queue: { kind: 'persistent-queue' } }) },
+  { name: 'CAP Event Mesh endpoint with inbox, Postgres', start: capEventMesh },
   {
     name: 'event-queue, Postgres',
     start: (env) => capApp(env, { queue: true }, { useAsCAPQueue: true, useAsCAPOutbox: true }),
@@ -113,7 +114,28 @@ function script(name: string, more: Readonly<Record<string, string>> = {}): Star
   return (env) => spawned([join(FOLDER, `${name}.js`)], { ...env, ...more }, '/')
 }
 
-function capApp(env: Readonly<Record<string, string>>, requires: object, eventQueue?: object): Promise<Running> {
+/** Its webhook of `enterprise-messaging`; nothing is asked of a broker, so the credentials are of none. */
+function capEventMesh(env: Readonly<Record<string, string>>): Promise<Running> {
+  const requires = {
+    queue: { kind: 'persistent-queue' },
+    messaging: {
+      kind: 'enterprise-messaging',
+      inboxed: true,
+      queue: { name: 'bench' },
+      webhook: { waitingPeriod: 1 },
+      credentials: { messaging: [{ protocol: ['httprest'], uri: 'https://broker.example', oa2: {} }] },
+    },
+  }
+  const where = { VCAP_APPLICATION: JSON.stringify({ application_uris: ['bench.example'] }) }
+  return capApp({ ...env, ...where }, requires, undefined, '/messaging/enterprise-messaging?q=bench')
+}
+
+function capApp(
+  env: Readonly<Record<string, string>>,
+  requires: object,
+  eventQueue?: object,
+  path = '/hook',
+): Promise<Running> {
   const credentials = { ...SERVER, database: env.PGDATABASE }
   const config = {
     requires: { db: { kind: 'postgres', credentials }, ...requires },
@@ -123,6 +145,6 @@ function capApp(env: Readonly<Record<string, string>>, requires: object, eventQu
   return spawned(
     [join(FOLDER, 'node_modules/@sap/cds/bin/serve.js'), '--project', project],
     { ...env, PORT: '0', CDS_CONFIG: JSON.stringify(config) },
-    '/hook',
+    path,
   )
 }

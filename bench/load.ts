@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { idsOf, signedIssue, type Template, toTemplate } from './deliveries.ts'
+import { type MeshLoad, meshTemplate } from './mesh-deliveries.ts'
 import { quantile } from './statistics.ts'
 
 /** The load, in a process of its own: connections that send their next delivery as soon as the last was answered. */
@@ -11,6 +12,8 @@ export interface LoadOptions {
   readonly keys: number
   readonly warmUpMs: number
   readonly measureMs: number
+  /** An Event Mesh's deliveries instead of GitHub's. */
+  readonly mesh?: MeshLoad | undefined
 }
 
 export interface LoadResult {
@@ -37,8 +40,10 @@ function readAnswer(answer: Buffer): number | undefined {
   return whole ? Number(head.slice(9, 12)) : undefined
 }
 
-function run({ port, path, connections, keys, warmUpMs, measureMs }: LoadOptions): Promise<LoadResult> {
-  const templates = Array.from({ length: keys }, (_, number) => toTemplate(path, signedIssue(number + 1)))
+function run({ port, path, connections, keys, warmUpMs, measureMs, mesh }: LoadOptions): Promise<LoadResult> {
+  const templates = Array.from({ length: keys }, (_, number) =>
+    mesh ? meshTemplate(path, number + 1, mesh) : toTemplate(path, signedIssue(number + 1)),
+  )
   const nextId = idsOf(Date.now())
   const startedAt = performance.now()
   const from = startedAt + warmUpMs

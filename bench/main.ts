@@ -2,6 +2,7 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { profileInto } from './children.ts'
 import { dispatch } from './dispatch.ts'
+import { eventMesh } from './event-mesh.ts'
 import { growth } from './growth.ts'
 import { intake, intakeWithDrain } from './intake.ts'
 import { peers } from './peers.ts'
@@ -13,8 +14,8 @@ import { webhookToErp } from './webhook-to-erp.ts'
 const HELP = `Measures the product against its bars (docs/benchmarks.md).
 
   npm run bench                     everything but growth's million, Postgres and peers
-  npm run bench -- intake dispatch  some of: intake, intake-drain, dispatch, webhook-to-erp, growth, postgres,
-                                    peers (what they are: bench/peers; install them there first)
+  npm run bench -- intake dispatch  some of: intake, intake-drain, event-mesh, dispatch, webhook-to-erp, growth,
+                                    postgres, peers (what they are: bench/peers; install them there first)
   npm run bench -- growth --full    with 1,000,000 stored events instead of 100,000
   npm run bench -- --quick          one short rotation, to see that everything runs
   npm run bench -- --rotations 5    how often each variant runs; figures are medians
@@ -24,13 +25,14 @@ const HELP = `Measures the product against its bars (docs/benchmarks.md).
 const ALL = {
   intake,
   'intake-drain': intakeWithDrain,
+  'event-mesh': eventMesh,
   dispatch,
   'webhook-to-erp': webhookToErp,
   growth,
   postgres,
   peers,
 }
-const BY_DEFAULT = ['intake', 'intake-drain', 'dispatch', 'webhook-to-erp', 'growth']
+const BY_DEFAULT = ['intake', 'intake-drain', 'event-mesh', 'dispatch', 'webhook-to-erp', 'growth']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -6,6 +6,7 @@ import type { DrainOptions, DrainResult } from './drain.ts'
 import type { FillOptions, FillResult } from './fill.ts'
 import { type RunningGateway, type Store, startGateway } from './gateway.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
+import type { MeshLoad } from './mesh-deliveries.ts'
 
 /** How much is measured; what `--full` and `--quick` change. */
 export interface Scale {
@@ -49,7 +50,11 @@ export const fileIn = (folder: string): Store & { kind: 'sqlite' } => ({
   file: join(folder, 'sluice.db'),
 })
 
-export async function load(scale: Scale, { port, path }: Pick<RunningGateway, 'port' | 'path'>): Promise<LoadResult> {
+export async function load(
+  scale: Scale,
+  { port, path }: Pick<RunningGateway, 'port' | 'path'>,
+  mesh?: MeshLoad,
+): Promise<LoadResult> {
   const { connections, keys, warmUpMs, measureMs } = scale
   const result = await runScript<LoadResult>('load', {
     port,
@@ -58,6 +63,7 @@ export async function load(scale: Scale, { port, path }: Pick<RunningGateway, 'p
     keys,
     warmUpMs,
     measureMs,
+    mesh,
   } satisfies LoadOptions)
   if (result.failures > 0) throw new Error(`${result.failures} deliveries were not answered with 2xx`)
   return result

@@ -1,7 +1,7 @@
 import type { Request, Service } from '@sap/cds'
 import { SluiceError } from '#domain/errors'
 import { canonicalPath, HTTP_ROOT } from '#domain/http-path'
-import type { MeshRisk } from '#domain/plan-mesh'
+import type { SourceRisk } from '#domain/plan-mesh'
 import type { Admin, AdminResult } from '#domain/ports'
 import type { SluiceConfig } from './config.ts'
 import { ask } from './rows-query.ts'
@@ -23,7 +23,7 @@ export interface CockpitParts {
   readonly admin: () => Admin
   readonly database: () => Promise<CockpitDatabase>
   readonly lastDeliveryAt: (source: string) => Promise<Date | undefined>
-  readonly risks: (source: string) => Promise<readonly MeshRisk[]>
+  readonly risks: () => Promise<readonly SourceRisk[]>
   readonly config: () => SluiceConfig
 }
 
@@ -61,13 +61,19 @@ export function serveCockpit(service: Service, parts: CockpitParts): void {
 
 async function readSources(request: Request, { config, lastDeliveryAt, risks }: CockpitParts) {
   const entries = Object.entries(config().sources ?? {})
+  const found = await risks()
+  const textOf = (name: string) =>
+    found
+      .filter(({ source }) => source === name)
+      .map(({ severity, text }) => `${severity}: ${text}`)
+      .join('\n')
   const rows = await Promise.all(
     entries.map(async ([name, { kind, path }]) => ({
       name,
       kind,
       path: kind === 'http' ? HTTP_ROOT + canonicalPath(String(path)) : `/webhooks/${name}`,
       lastDeliveryAt: (await lastDeliveryAt(name))?.toISOString() ?? null,
-      risks: (await risks(name)).map(({ severity, text }) => `${severity}: ${text}`).join('\n') || null,
+      risks: textOf(name) || null,
     })),
   )
   try {

@@ -1,5 +1,5 @@
-import { SluiceError, toFault } from '#domain/errors'
-import type { Admin, StoreHealth } from '#domain/ports'
+import { SluiceError } from '#domain/errors'
+import type { Admin } from '#domain/ports'
 import type { Reply } from '#domain/source'
 import type { Observation } from '#domain/telemetry'
 import { checkPolls, checkSources, type Subscription, type SubscriptionOptions, toActive } from './check-parts.ts'
@@ -12,6 +12,7 @@ import { checkFetches } from './runtime/check-fetches.ts'
 import { checkConsumers } from './runtime/consumer.ts'
 import { faultFields } from './runtime/fault-fields.ts'
 import type { Handler } from './runtime/handler.ts'
+import { type GatewayHealth, healthOf } from './runtime/health.ts'
 import { newKey } from './runtime/ids.ts'
 import { observe } from './runtime/observe.ts'
 import { createPoller, type Poller, type PollRun } from './runtime/poller.ts'
@@ -22,7 +23,7 @@ import { safeLog } from './runtime/safe-log.ts'
 import { systemClock } from './runtime/system-clock.ts'
 import { NO_METER, NO_TRACER } from './runtime/untold.ts'
 import { wakingAdmin } from './runtime/waking-admin.ts'
-import { orTimeout, withinTime } from './runtime/within-time.ts'
+import { withinTime } from './runtime/within-time.ts'
 import { createWorker, WORKER_DEFAULTS, type Worker } from './runtime/worker.ts'
 
 export * from './sdk-types.ts'
@@ -33,11 +34,6 @@ export * from './sdk-types.ts'
  */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface EventTypes {}
-
-/** How the inbox is, and where the gateway is in its life. `ok: false` always says a `reason`. */
-export interface GatewayHealth extends StoreHealth {
-  readonly state: 'new' | 'started' | 'draining' | 'stopped'
-}
 
 /** `unfinished`: handlers that still ran when the time was up; their events are tried again elsewhere or later. */
 export interface Stopped {
@@ -90,8 +86,6 @@ export interface Gateway<TargetName extends string = string> {
 const DEFAULT_STOP_MS = 8_000
 /** Longest wait for the last counts of refusals, which are worth no hanging stop. */
 const FLUSH_MS = 2_000
-/** A store that does not answer for as long is no store: platforms give a readiness check some seconds. */
-const HEALTH_MS = 3_000
 
 /**
  * Puts the runtime together; every adapter comes as an argument.
@@ -162,6 +156,8 @@ export function createGateway<TargetName extends string = string>(
   const { receive } = openDoor(pulled)
   const brokers = createBrokers({ consumers, meshes, roles, journal: inbox.journal, clock, log, receive })
 
+  const health = healthOf({ inbox, risks: brokers.risks, state: () => state, clock, log })
+
   function add(subscription: Subscription): void {
     if (starting) {
       throw new SluiceError('configuration', `subscriptions.${subscription.name}: it came after start().`, {
@@ -200,7 +196,7 @@ export function createGateway<TargetName extends string = string>(
     brokers.start(instance)
     log.info('started', {
       instance,
-      sources: Object.keys(sources),
+      sources: Object.keys(surroundings.sources),
       subscriptions: names,
       roles,
     })
@@ -234,16 +230,6 @@ export function createGateway<TargetName extends string = string>(
     return result
   }
 
-  async function health(): Promise<GatewayHealth> {
-    if (state === 'new' || state === 'stopped') return { ok: false, reason: state, state }
-    try {
-      return { ...(await orTimeout(clock, HEALTH_MS, 'A look at the store', inbox.health())), state }
-    } catch (thrown) {
-      log.warn('the store does not say how it is', faultFields(thrown))
-      return { ok: false, reason: toFault(thrown).code, state }
-    }
-  }
-
   return {
     on: (type: string | readonly string[], options: SubscriptionOptions, handler: Handler<never>) =>
       add({ ...options, on: typeof type === 'string' ? [type] : type, handler: handler as Handler }),
@@ -270,7 +256,7 @@ export function createGateway<TargetName extends string = string>(
         health,
         clock,
         log,
-        sources: Object.keys(sources),
+        sources: Object.keys(surroundings.sources),
         subscriptions: subscriptions.map(({ name }) => name),
         busy: worker?.busy() ?? {},
       }),

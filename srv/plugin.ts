@@ -23,7 +23,6 @@ import type { Gateway, Handler, Subscription } from './gateway.ts'
 import { sendReply } from './http.ts'
 import { serveMetrics } from './metrics-route.ts'
 import { retryLater } from './runtime/problem.ts'
-import { risksOf } from './runtime/risk-board.ts'
 import { capParts, wire } from './wiring.ts'
 
 export type { SluiceOptions, SluiceService } from './cap/sluice-service.ts'
@@ -81,8 +80,8 @@ export function activate(): void {
     })
     app.get('/health', (_request: Request, response: Response) => void response.json({ status: 'UP' }))
     app.get('/health/ready', async (_request: Request, response: Response) => {
-      const { ready, reason } = await readiness(gateway)
-      response.status(ready ? 200 : 503).json({ status: ready ? 'UP' : 'DOWN', ...(reason ? { reason } : {}) })
+      const { ready, ...why } = await readiness(gateway)
+      response.status(ready ? 200 : 503).json({ status: ready ? 'UP' : 'DOWN', ...why })
     })
     serveMetrics(app, { metrics, gateway: () => gateway, access: () => config.metrics?.access })
     const cockpit = express.static(fileURLToPath(new URL('../app/cockpit', packageRoot())))
@@ -97,7 +96,7 @@ export function activate(): void {
       database: () => cds.connect.to('sluice-db'),
       config: () => config,
       lastDeliveryAt: async (source) => inbox?.journal.lastDeliveryAt(source),
-      risks: async (source) => (inbox ? risksOf(inbox.journal, source) : []),
+      risks: async () => (await gateway?.health())?.risks ?? [],
     })
   })
 
@@ -167,13 +166,14 @@ function takeWebhooks(app: Application, take: Take): void {
   }
 }
 
-async function readiness(gateway: Gateway | undefined): Promise<{ ready: boolean; reason?: string }> {
+/** `risks`: how many alarms and risks operators find in the cockpit. They never turn readiness off, and have no names here. */
+async function readiness(gateway: Gateway | undefined): Promise<{ ready: boolean; reason?: string; risks?: number }> {
   if (!gateway) return { ready: false, reason: 'starting' }
-  const { ok, reason, state, clockOffsetMs = 0 } = await gateway.health()
+  const { ok, reason, state, clockOffsetMs = 0, risks } = await gateway.health()
   if (state !== 'started') return { ready: false, reason: state }
   if (!ok) return { ready: false, reason: reason ?? 'store' }
   if (Math.abs(clockOffsetMs) > MAX_CLOCK_OFFSET_MS) return { ready: false, reason: 'clock' }
-  return { ready: true }
+  return { ready: true, ...(risks ? { risks: risks.length } : {}) }
 }
 
 /** Where the app's own `@sap/cds` lies, or undefined where it has none. */

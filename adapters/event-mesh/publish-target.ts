@@ -1,6 +1,5 @@
 import { SluiceError } from '#domain/errors'
 import type { Publishable, PublishOptions, Target, TargetSession, WriteScope } from '#domain/target'
-import { refuseForeign } from './answers.ts'
 import { toStructured } from './cloud-event.ts'
 import { type MeshConnection, misconfigured } from './connection.ts'
 import { createRest, type MeshRest, type RestOptions, segment } from './rest.ts'
@@ -55,17 +54,15 @@ export function eventMeshTarget(options: PublishTargetOptions): Target {
 async function send(rest: MeshRest, scope: WriteScope, topic: string, body: string): Promise<void> {
   scope.guard()
   const refused = scope.sent()
-  const what = `an event for topic ${topic}`
   try {
-    const answer = await rest.messaging({
+    await rest.messaging({
       method: 'POST',
       path: `/topics/${segment(topic)}/messages`,
-      what,
+      what: `an event for topic ${topic}`,
       headers: { 'content-type': 'application/cloudevents+json', 'x-qos': '1' },
       body,
       signal: scope.signal,
     })
-    refuseForeign(answer, what)
   } catch (thrown) {
     if (thrown instanceof SluiceError && thrown.effect === 'none') refused()
     throw thrown

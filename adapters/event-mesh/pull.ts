@@ -1,5 +1,5 @@
 import type { Pull } from '#domain/pull'
-import { odd, refuseForeign } from './answers.ts'
+import { odd } from './answers.ts'
 import type { MeshConnection } from './connection.ts'
 import { createRest, type RestOptions, segment } from './rest.ts'
 
@@ -20,16 +20,19 @@ export function meshPull(connection: MeshConnection, queue: string, options?: Re
         path: `${messages}/consumption`,
         what,
         headers: QOS,
+        anyContent: true,
         signal,
       })
       if (answer.status === 204) return undefined
       const id = answer.headers['x-message-id']
-      // An empty 200 is how an empty queue was answered, too; anything else without an id cannot be acknowledged.
+      // An empty 200 is how an empty queue was answered, too.
       if (!id && answer.body.length === 0) return undefined
-      refuseForeign(answer, what)
+      // No message, but a log-in or a proxy's excuse. What has an id is one, be it a page of HTML.
       if (!id) throw odd(answer.status, what)
       const kept = Object.entries(answer.headers).filter(([name]) => KEPT.test(name))
-      return { id, body: answer.body, headers: Object.fromEntries(kept.map(([name, value]) => [name, [value]])) }
+      // No broker promises to say by which topic it came, and what is no CloudEvent is known by its address alone.
+      const headers = [['x-address', `queue:${queue}`] as const, ...kept]
+      return { id, body: answer.body, headers: Object.fromEntries(headers.map(([name, value]) => [name, [value]])) }
     },
     async acknowledge(id, signal) {
       await rest.messaging({

@@ -1,3 +1,4 @@
+import { refuseForeign } from './answers.ts'
 import { classify } from './classify.ts'
 import type { MeshClient, MeshConnection } from './connection.ts'
 import { createTokens, type Tokens } from './token.ts'
@@ -9,6 +10,8 @@ interface RestRequest extends Pick<MeshRequest, 'method' | 'body' | 'headers' | 
   readonly expect?: readonly number[]
   /** For messages: what was asked, without names of secrets. */
   readonly what: string
+  /** What is answered may be of any type: a publisher's message. */
+  readonly anyContent?: boolean
 }
 
 /** The APIs of one message client, with its tokens. */
@@ -55,11 +58,19 @@ export function createRest(connection: MeshConnection, options: RestOptions = {}
 
   const api = (base: string, client: MeshClient) => {
     const tokens = tokensOf(client)
-    return async ({ path, what, expect = [], headers = {}, ...rest }: RestRequest): Promise<MeshAnswer> => {
+    return async ({
+      path,
+      what,
+      expect = [],
+      anyContent = false,
+      headers = {},
+      ...rest
+    }: RestRequest): Promise<MeshAnswer> => {
       const url = base + path
       for (let renewed = false; ; renewed = true) {
         const authorization = await tokens.header()
         const answer = await transport.exchange({ ...rest, url, headers: { ...headers, authorization } })
+        if (answer.status < 300 && !anyContent) refuseForeign(answer, what)
         if (answer.status < 300 || expect.includes(answer.status)) return answer
         if (answer.status === 401) tokens.drop(authorization)
         if (answer.status !== 401 || renewed) throw classify(answer, what, now())

@@ -58,6 +58,9 @@ export function createTransport({ timeoutMs, ca, certificate, key }: TransportOp
     maxRedirects: 0,
     maxContentLength: MAX_ANSWER_BYTES,
     responseType: 'arraybuffer',
+    // What a publisher calls compressed and is not would fail here with every try, and hold its queue up for ever.
+    decompress: false,
+    headers: { 'accept-encoding': 'identity' },
     validateStatus: () => true,
   })
   return {

@@ -41,6 +41,7 @@ export const METRICS = [
   'sluice_worker_lanes',
   'sluice_worker_lanes_limit',
   'sluice_last_delivery_timestamp_seconds',
+  'sluice_source_risks',
   'sluice_store_up',
   'sluice_store_clock_offset_seconds',
   'sluice_build_info',
@@ -48,7 +49,7 @@ export const METRICS = [
 
 type Name = (typeof METRICS)[number]
 
-const NOTHING: Observation = { store: { ok: false }, backlog: [], lastDeliveryAt: {}, busy: {} }
+const NOTHING: Observation = { store: { ok: false }, backlog: [], lastDeliveryAt: {}, busy: {}, risks: [] }
 
 /** Prometheus text format, from a registry of its own: the app's own metrics stand in the library's global one. */
 export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
@@ -86,6 +87,7 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
   const busy = gauge('sluice_worker_lanes', 'Lanes in this process\u2019s hands.', 'subscription')
   const limit = gauge('sluice_worker_lanes_limit', 'Lanes this process works on at most.', 'subscription')
   const last = gauge('sluice_last_delivery_timestamp_seconds', 'When a source last delivered.', 'source')
+  const dangers = gauge('sluice_source_risks', 'Dangers at a source\u2019s broker.', 'source', 'risk', 'severity')
   const up = gauge('sluice_store_up', '1 where the store takes and gives.')
   const offset = gauge('sluice_store_clock_offset_seconds', 'Database time less this process\u2019s.')
   gauge('sluice_build_info', 'The running version.', 'version').set({ version: ownVersion() }, 1)
@@ -105,9 +107,9 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
     return observed.observation
   }
 
-  function show({ store, backlog, busy: working, lastDeliveryAt }: Observation): void {
+  function show({ store, backlog, busy: working, lastDeliveryAt, risks }: Observation): void {
     // What nobody says any more is not shown any more: an old number would look like a current one.
-    for (const one of [lanes, oldest, busy, limit, last, offset]) one.reset()
+    for (const one of [lanes, oldest, busy, limit, last, dangers, offset]) one.reset()
     up.set(store.ok ? 1 : 0)
     if (store.clockOffsetMs !== undefined) offset.set(store.clockOffsetMs / 1_000)
     for (const { subscription, oldestReceivedAt, ...states } of backlog) {
@@ -119,6 +121,7 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
       limit.set({ subscription }, work.limit)
     }
     for (const [source, at] of Object.entries(lastDeliveryAt)) last.set({ source }, at.getTime() / 1_000)
+    for (const { source, code, severity } of risks) dangers.inc({ source, risk: code, severity })
   }
 
   return {

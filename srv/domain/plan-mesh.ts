@@ -1,3 +1,5 @@
+import type { Fault } from './errors.ts'
+
 /** What may be set of a queue, as the management API spells it. Times in seconds, as there. */
 export interface MeshSettings {
   readonly accessType?: 'EXCLUSIVE' | 'NON_EXCLUSIVE'
@@ -72,12 +74,18 @@ type MeshRiskCode =
   | 'redeliveries-few'
   | 'no-dead-message-queue'
   | 'unreachable'
+  | 'refused'
 
 /** `alarm`: events do not arrive now. `risk`: some may get lost one day. */
 export interface MeshRisk {
   readonly code: MeshRiskCode
   readonly severity: 'alarm' | 'risk'
   readonly text: string
+}
+
+/** A risk, and the configured source whose broker it is found at. */
+export interface SourceRisk extends MeshRisk {
+  readonly source: string
 }
 
 export interface MeshPlan {
@@ -152,6 +160,12 @@ function webhookDifferences(wanted: MeshWebhook, found: MeshWebhook): readonly s
 
 const risk = (code: MeshRiskCode, text: string): MeshRisk => ({ code, severity: 'risk', text })
 const alarm = (code: MeshRiskCode, text: string): MeshRisk => ({ code, severity: 'alarm', text })
+
+/** What an error of the broker means for the source. A refusal is for whoever has the rules and credentials there. */
+export function riskOf({ code, message, httpStatus = 0 }: Fault): MeshRisk {
+  const refused = httpStatus >= 400 && httpStatus < 500 && httpStatus !== 408 && httpStatus !== 429
+  return alarm(refused ? 'refused' : 'unreachable', `${message} (${code})`)
+}
 
 function queueRisks({ queue, topics, exactTopics }: DesiredMesh, found: FoundMesh): MeshRisk[] {
   const { settings } = found

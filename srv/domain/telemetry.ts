@@ -1,4 +1,5 @@
 import type { Backlog } from './backlog.ts'
+import type { SourceRisk } from './plan-mesh.ts'
 import type { AttemptRecord, ClaimedDispatch, StoreHealth } from './ports.ts'
 import type { Headers, ItemOutcome, Reply } from './source.ts'
 import type { DispatchStatus } from './status.ts'
@@ -30,6 +31,8 @@ export interface Observation {
   readonly lastDeliveryAt: Readonly<Record<string, Date>>
   /** Lanes in this process's hands, and how many it takes at most, by subscription. */
   readonly busy: Readonly<Record<string, { readonly lanes: number; readonly limit: number }>>
+  /** What endangers the sources' events at their brokers. */
+  readonly risks: readonly SourceRisk[]
 }
 
 /** Where the trace of an event goes on: W3C Trace Context, as CloudEvents' distributed tracing extension keeps it. */

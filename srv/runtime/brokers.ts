@@ -1,14 +1,15 @@
+import { riskOf, type SourceRisk } from '#domain/plan-mesh'
 import type { Clock, Journal, Log } from '#domain/ports'
 import type { PulledMessage } from '#domain/pull'
 import type { Headers, Reply, Source } from '#domain/source'
 import { type Consumer, type ConsumerPolicy, createConsumer, pulled } from './consumer.ts'
 import { createMeshWatch, type MeshWatch, type WatchedMesh } from './mesh-watch.ts'
-import { riskBoard } from './risk-board.ts'
+import { type Page, readRisks, riskBoard } from './risk-board.ts'
 
 export interface BrokerParts {
   readonly consumers: readonly ConsumerPolicy[]
   readonly meshes: readonly WatchedMesh[]
-  readonly journal: Pick<Journal, 'lease' | 'releaseLease' | 'setSourceState'>
+  readonly journal: Pick<Journal, 'lease' | 'releaseLease' | 'sourceState' | 'setSourceState'>
   readonly clock: Clock
   readonly log: Log
   readonly roles: readonly string[]
@@ -39,13 +40,19 @@ export function createBrokers({ roles, journal, clock, log, ...parts }: BrokerPa
       log,
       random: Math.random,
       store,
-      report: (source, text) =>
-        board.report(source, 'pull', text === undefined ? [] : [{ code: 'unreachable', severity: 'alarm', text }]),
+      report: (source, fault) => void board.report(source, 'pull', fault ? [riskOf(fault)] : []),
     }),
   )
+  /** Whoever looks: roles differ among instances, the configuration does not. */
+  const pages: readonly (readonly [string, Page])[] = [
+    ...parts.meshes.map(({ source }) => [source, 'mesh'] as const),
+    ...parts.consumers.map(({ name }) => [name, 'pull'] as const),
+  ]
   let watch: MeshWatch | undefined
 
   return {
+    /** What is known to endanger events at their brokers, whichever instance found it. */
+    risks: (): Promise<readonly SourceRisk[]> => readRisks(journal, pages),
     start(instance: string): void {
       for (const consumer of consumers) consumer.start()
       watch = createMeshWatch({ meshes, journal, clock, log, board, instance })

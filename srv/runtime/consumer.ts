@@ -1,5 +1,5 @@
 import { delayForRetry, type RetryPolicy } from '#domain/backoff'
-import { SluiceError, toFault } from '#domain/errors'
+import { type Fault, SluiceError, toFault } from '#domain/errors'
 import type { Clock, Log } from '#domain/ports'
 import type { Pull, PulledMessage } from '#domain/pull'
 import type { Source } from '#domain/source'
@@ -24,8 +24,8 @@ export interface ConsumerParts {
   readonly random: () => number
   /** Commits one message. @returns whether it is in the store now; false: later perhaps */
   readonly store: (source: string, message: PulledMessage) => Promise<boolean>
-  /** Told when the broker is out of reach, and with `undefined` when it is back. */
-  readonly report: (source: string, problem: string | undefined) => void
+  /** Told the first time how the broker answers, and when that changes. `undefined`: it does. */
+  readonly report: (source: string, fault: Fault | undefined) => void
 }
 
 export interface Consumer {
@@ -39,6 +39,8 @@ const ERRORS: RetryPolicy = { attempts: Number.POSITIVE_INFINITY, baseMs: 1_000,
 const FIRST_REST_MS = 250
 /** After that the message is left to the broker, which will hand it out again. */
 const ACKNOWLEDGE_TRIES = 4
+/** As if it were the code of a fault. */
+const WELL = ''
 /** Longest wait for requests that were called off: a store that hangs must not hold the end up. */
 const ABORTED_MS = 1_000
 
@@ -53,7 +55,8 @@ export function createConsumer({ name, pull, consumers, idleMs }: ConsumerPolicy
   const loops = new Set<Promise<void>>()
   const rests = new Set<() => void>()
   let stopping = false
-  let broken = false
+  /** The last answer's code. Unknown at first: an alarm of an earlier life may stand in the store. */
+  let last: string | undefined
 
   function rest(ms: number): Promise<void> {
     if (stopping) return Promise.resolve()
@@ -145,11 +148,13 @@ export function createConsumer({ name, pull, consumers, idleMs }: ConsumerPolicy
   }
 
   function tell(thrown: unknown): void {
-    if ((thrown !== undefined) === broken) return
-    broken = thrown !== undefined
-    if (!broken) log.info('the queue answers again', { source: name })
-    else log.warn('the queue cannot be read and will be asked again', { source: name, ...faultFields(thrown) })
-    parts.report(name, broken ? toFault(thrown).message : undefined)
+    const fault = thrown === undefined ? undefined : toFault(thrown)
+    const before = last
+    last = fault?.code ?? WELL
+    if (last === before) return
+    if (fault) log.warn('the queue cannot be read and will be asked again', { source: name, ...faultFields(thrown) })
+    else if (before !== undefined) log.info('the queue answers again', { source: name })
+    parts.report(name, fault)
   }
 
   function delayOf(thrown: unknown, failures: number): number {

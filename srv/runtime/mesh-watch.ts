@@ -4,8 +4,10 @@ import {
   describeStep,
   type FoundMesh,
   type MeshPlan,
+  type MeshRisk,
   type MeshStep,
   planMesh,
+  riskOf,
 } from '#domain/plan-mesh'
 import type { Clock, Journal, Log } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
@@ -42,12 +44,15 @@ export interface MeshWatchParts {
 
 export interface MeshChange {
   readonly done: readonly MeshStep[]
-  /** What is left: steps that need time, such as a handshake under way, and the risks now. */
+  /** What is left: steps that need time, such as a handshake under way, and the risks now, refused steps among them. */
   readonly plan: MeshPlan
 }
 
-/** Not at once: the broker calls our address for its handshake, and a platform's router may not know it yet. */
-const FIRST_AFTER_MS = 5_000
+/**
+ * Before the first look: the broker calls our address for its handshake, and a platform's router may not know it yet.
+ * And before the next one where something was changed: what waits for the handshake shall not wait long.
+ */
+const SOON_MS = 5_000
 /** One instance looks and changes; longer than any look with its steps. */
 const LEASE_MS = 300_000
 /** What the store's column holds. */
@@ -63,30 +68,49 @@ interface ApplyOptions {
 }
 
 /**
- * Changes what differs and nothing else, until nothing does or only time can help. A step that has been carried out once
- * is not repeated: what it did not bring about, repeating would not.
+ * Changes what differs and nothing else, until nothing does or only time can help. A step that has been tried is not
+ * repeated: what it did not bring about, repeating would not. One that is refused for good does not keep the others.
  * @throws SluiceError of the broker's; what was done until then stays done, and the next call goes on from there
  */
 export async function applyMesh(
   mesh: Mesh,
   { renew = false, signal, log, futile = new Set() }: ApplyOptions = {},
 ): Promise<MeshChange> {
-  const done = new Map<string, MeshStep>()
+  const tried = new Set<string>()
+  const done: MeshStep[] = []
+  const refusals: MeshRisk[] = []
   for (;;) {
     const found = await mesh.look(signal)
-    const plan = planMesh(mesh.desired, found, { renew: renew && done.size === 0 })
+    const plan = planMesh(mesh.desired, found, { renew: renew && tried.size === 0 })
     const next = plan.steps
-      .filter((step) => !done.has(describeStep(step)))
+      .filter((step) => !tried.has(describeStep(step)))
       .filter((step) => step.step !== 'replace-webhook' || renew || !futile.has(lookOf(found)))
     if (next.length === 0) {
       if (plan.steps.some((step) => step.step === 'replace-webhook')) futile.add(lookOf(found))
-      return { done: [...done.values()], plan }
+      return { done, plan: { ...plan, risks: [...refusals, ...plan.risks] } }
     }
     for (const step of next) {
-      await mesh.carryOut(step, signal)
-      done.set(describeStep(step), step)
+      tried.add(describeStep(step))
+      const refusal = await refusalOf(step, mesh.carryOut(step, signal))
+      if (refusal) {
+        refusals.push(refusal)
+        continue
+      }
+      done.push(step)
       log?.info('changed at the broker', { change: describeStep(step) })
     }
+  }
+}
+
+/** What only somebody with rights at the broker can change. Without its queue no other step would succeed. */
+async function refusalOf(step: MeshStep, carriedOut: Promise<void>): Promise<MeshRisk | undefined> {
+  try {
+    await carriedOut
+    return undefined
+  } catch (thrown) {
+    const fault = toFault(thrown)
+    if (fault.retry !== 'never' || step.step === 'create-queue') throw thrown
+    return riskOf(fault)
   }
 }
 
@@ -104,24 +128,35 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   const timers = new Map<string, () => void>()
   const futile = new Set<string>()
 
-  async function run(watched: WatchedMesh): Promise<'led' | 'not-leader' | 'failed'> {
-    const { source, mesh } = watched
+  /** @returns when to look again, in ms */
+  async function run(watched: WatchedMesh): Promise<number> {
+    const { source, watchMs } = watched
     try {
       const lease = await journal.lease(`mesh:${source}`.slice(0, MAX_LEASE_NAME), instance, LEASE_MS)
-      if (!lease) return 'not-leader'
+      if (!lease) return watchMs
       try {
-        const { plan } = await applyMesh(mesh, { signal: abort.signal, log, futile })
-        board.report(source, 'mesh', plan.risks)
-        return 'led'
+        return await look(watched)
       } finally {
         await journal.releaseLease(lease)
       }
     } catch (thrown) {
-      if (abort.signal.aborted) return 'failed'
-      const { code, message } = toFault(thrown)
+      // The store's fault, which says nothing about the broker.
+      if (!abort.signal.aborted) log.warn('a broker could not be looked at', { source, ...faultFields(thrown) })
+      return watchMs
+    }
+  }
+
+  async function look({ source, mesh, watchMs }: WatchedMesh): Promise<number> {
+    try {
+      const { done, plan } = await applyMesh(mesh, { signal: abort.signal, log, futile })
+      await board.report(source, 'mesh', plan.risks)
+      return done.length > 0 ? Math.min(SOON_MS, watchMs) : watchMs
+    } catch (thrown) {
+      if (abort.signal.aborted) return watchMs
+      const fault = toFault(thrown)
       log.debug('a broker could not be looked at', { source, ...faultFields(thrown) })
-      board.report(source, 'mesh', [{ code: 'unreachable', severity: 'alarm', text: `${message} (${code})` }])
-      return 'failed'
+      await board.report(source, 'mesh', [riskOf(fault)])
+      return typeof fault.retry === 'object' ? Math.max(fault.retry.afterMs, watchMs) : watchMs
     }
   }
 
@@ -129,7 +164,7 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
     if (abort.signal.aborted) return
     const cancel = clock.after(afterMs, () => {
       const turn = run(watched)
-        .then(() => schedule(watched, watched.watchMs))
+        .then((againMs) => schedule(watched, againMs))
         .finally(() => running.delete(turn))
       running.add(turn)
     })
@@ -139,12 +174,12 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   return {
     run,
     start() {
-      for (const watched of meshes) schedule(watched, Math.min(FIRST_AFTER_MS, watched.watchMs))
+      for (const watched of meshes) schedule(watched, Math.min(SOON_MS, watched.watchMs))
     },
     async stop(timeoutMs: number): Promise<void> {
       abort.abort()
       for (const cancel of timers.values()) cancel()
-      await withinTime(clock, timeoutMs, Promise.allSettled([...running, board.written()]))
+      await withinTime(clock, timeoutMs, Promise.allSettled(running))
       for (const { mesh } of meshes) mesh.close()
     },
   }

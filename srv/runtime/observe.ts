@@ -1,11 +1,12 @@
-import type { Clock, Inbox, Log, StoreHealth } from '#domain/ports'
+import type { Clock, Inbox, Log } from '#domain/ports'
 import type { Observation } from '#domain/telemetry'
 import { faultFields } from './fault-fields.ts'
+import type { GatewayHealth } from './health.ts'
 import { orTimeout } from './within-time.ts'
 
 export interface ObserverParts {
   readonly inbox: Inbox
-  readonly health: () => Promise<StoreHealth>
+  readonly health: () => Promise<GatewayHealth>
   readonly sources: readonly string[]
   readonly subscriptions: readonly string[]
   readonly busy: Observation['busy']
@@ -22,19 +23,20 @@ export async function observe(parts: ObserverParts): Promise<Observation> {
   const { inbox, clock, log, sources, subscriptions, busy } = parts
   const inTime = <T>(work: Promise<T>) => orTimeout(clock, ANSWER_WITHIN_MS, 'The store', work)
   try {
-    const store = await inTime(parts.health())
-    if (!store.ok) return { store, busy, backlog: [], lastDeliveryAt: {} }
+    const { risks = [], ...store } = await inTime(parts.health())
+    if (!store.ok) return { store, busy, backlog: [], lastDeliveryAt: {}, risks: [] }
     const [backlog, ...deliveries] = await inTime(
       Promise.all([
         inbox.work.backlog(subscriptions, BOUNDS),
         ...sources.map(async (name) => [name, await inbox.journal.lastDeliveryAt(name)] as const),
       ]),
     )
-    return { store, busy, backlog, lastDeliveryAt: Object.fromEntries(deliveries.filter(isKnown)) }
+    return { store, busy, backlog, lastDeliveryAt: Object.fromEntries(deliveries.filter(isKnown)), risks }
   } catch (thrown) {
     const fields = faultFields(thrown)
     log.warn('the store does not say how things stand', fields)
-    return { store: { ok: false, reason: String(fields.code) }, busy, backlog: [], lastDeliveryAt: {} }
+    const store = { ok: false, reason: String(fields.code) }
+    return { store, busy, backlog: [], lastDeliveryAt: {}, risks: [] }
   }
 }
 

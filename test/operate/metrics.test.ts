@@ -12,7 +12,7 @@ import { type FrontDoor, frontDoor } from '../helpers/front-door.ts'
 import { hmacSource, signed } from '../helpers/hmac-source.ts'
 import { gate, never, untilSo } from '../helpers/turns.ts'
 
-const QUIET: Observation = { store: { ok: true }, backlog: [], lastDeliveryAt: {}, busy: {} }
+const QUIET: Observation = { store: { ok: true }, backlog: [], lastDeliveryAt: {}, busy: {}, risks: [] }
 
 /** Samples by name and labels, as Prometheus reads them. https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const samples = (text: string): Record<string, number> =>

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { SluiceError } from '#domain/errors'
+import { type Fault, SluiceError } from '#domain/errors'
 import type { Pull, PulledMessage } from '#domain/pull'
 import type { Source } from '#domain/source'
 import { type Consumer, checkConsumers, createConsumer, pulled } from '../../srv/runtime/consumer.ts'
@@ -52,7 +52,7 @@ function bench({ consumers = 1, idleMs = 8_000 } = {}) {
     story.push(ok ? `stored ${id}` : `failed ${id}`)
     return ok
   }
-  const report = (_: string, problem: string | undefined) => void problems.push(problem)
+  const report = (_: string, fault: Fault | undefined) => void problems.push(fault?.message)
   const parts = { clock, log, random: () => 0.5, store, report }
   const consumer: Consumer = createConsumer({ name: 's4', source, pull, consumers, idleMs }, parts)
   return {
@@ -156,7 +156,16 @@ describe('consumer', () => {
       await clock.advance(ms)
       expect(asked(), `after ${ms}`).to.equal(count)
     }
-    expect(problems).to.deep.equal(['Event Mesh answered 503.', undefined])
+    expect(problems).to.deep.equal(['Event Mesh answered 503.', 'y', undefined])
+    await consumer.stop(0)
+  })
+
+  it('says at first that all is well, for whom an earlier life left an alarm, and logs nothing of it', async () => {
+    const { consumer, problems, log } = bench()
+    consumer.start()
+    await turns()
+    expect(problems).to.deep.equal([undefined])
+    expect(log.lines).to.deep.equal([])
     await consumer.stop(0)
   })
 

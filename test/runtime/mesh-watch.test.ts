@@ -1,14 +1,17 @@
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import { type DesiredMesh, describeStep, type FoundMesh, type MeshStep } from '#domain/plan-mesh'
+import type { Journal } from '#domain/ports'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
 import { applyMesh, createMeshWatch, type Mesh } from '../../srv/runtime/mesh-watch.ts'
-import { riskBoard, risksOf } from '../../srv/runtime/risk-board.ts'
+import { readRisks, riskBoard } from '../../srv/runtime/risk-board.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
+import { faultOf } from '../helpers/faults.ts'
 import { recordingLog } from '../helpers/recording-log.ts'
 import { gate } from '../helpers/turns.ts'
 
 const MINUTE_MS = 60_000
+const risksOf = (journal: Journal, source: string) => readRisks(journal, [[source, 'mesh']])
 
 const desired: DesiredMesh = {
   queue: 'q',
@@ -32,6 +35,7 @@ function fakeMesh() {
   const story: string[] = []
   let found: FoundMesh = { topics: [], rivals: [] }
   let fault: unknown
+  let refused: string | undefined
   let held: Promise<void> | undefined
   const change = (step: MeshStep): FoundMesh => {
     if (step.step === 'create-queue') return { ...found, settings: { ...step.settings, deadMsgQueue: 'dead' } }
@@ -51,6 +55,7 @@ function fakeMesh() {
     },
     async carryOut(step) {
       story.push(describeStep(step))
+      if (step.step === refused) throw new SluiceError('mesh-forbidden', 'no', { retry: 'never', httpStatus: 403 })
       found = change(step)
     },
     close: () => void story.push('close'),
@@ -67,6 +72,9 @@ function fakeMesh() {
     },
     fail(thrown: unknown) {
       fault = thrown
+    },
+    refuse(step: MeshStep['step']) {
+      refused = step
     },
   }
 }
@@ -113,6 +121,27 @@ describe('applyMesh', () => {
   })
 })
 
+describe('applyMesh where the broker refuses a step for good', () => {
+  it('carries out the others, and says which is refused', async () => {
+    const broker = fakeMesh()
+    broker.refuse('add-topic')
+    const { done, plan } = await applyMesh(broker.mesh)
+    expect(done.map(({ step }) => step)).to.deep.equal(['create-queue', 'create-webhook'])
+    expect(plan.risks.map(({ code, severity }) => [code, severity])).to.deep.equal([
+      ['refused', 'alarm'],
+      ['topic-missing', 'alarm'],
+    ])
+    expect(broker.story.filter((line) => line.startsWith('add-topic'))).to.have.length(1)
+  })
+
+  it('stops where it is the queue', async () => {
+    const broker = fakeMesh()
+    broker.refuse('create-queue')
+    expect((await faultOf(applyMesh(broker.mesh))).code).to.equal('mesh-forbidden')
+    expect(broker.story).to.have.length(2)
+  })
+})
+
 describe('mesh watch', () => {
   it('waits until the address can be reached, sets up, and looks again on schedule', async () => {
     const { clock, broker, watch } = bench()
@@ -122,11 +151,14 @@ describe('mesh watch', () => {
     await clock.advance(1)
     expect(broker.story.at(-1)).to.equal('look')
     const before = broker.story.length
+    // Soon, because something was changed: a handshake may have been completed. Then on schedule.
+    await clock.advance(5_000)
+    expect(broker.story.slice(before)).to.deep.equal(['look'])
     await clock.advance(3 * MINUTE_MS)
-    expect(broker.story.slice(before)).to.deep.equal(['look', 'look', 'look'])
+    expect(broker.story.slice(before)).to.deep.equal(['look', 'look', 'look', 'look'])
     await watch.stop(1_000)
     await clock.advance(10 * MINUTE_MS)
-    expect(broker.story.slice(before)).to.deep.equal(['look', 'look', 'look', 'close'])
+    expect(broker.story.slice(before)).to.deep.equal(['look', 'look', 'look', 'look', 'close'])
   })
 
   it('resumes what somebody paused meanwhile', async () => {
@@ -194,6 +226,59 @@ describe('mesh watch', () => {
     })
   }
 
+  it('waits as long as the broker asks it to', async () => {
+    const { clock, broker, watch } = bench()
+    broker.fail(new SluiceError('mesh-unavailable', '429', { retry: { afterMs: 10 * MINUTE_MS }, httpStatus: 429 }))
+    watch.start()
+    await clock.advance(5_000)
+    await clock.advance(10 * MINUTE_MS - 1)
+    expect(broker.story).to.deep.equal(['look'])
+    await clock.advance(1)
+    expect(broker.story).to.deep.equal(['look', 'look'])
+    await watch.stop(0)
+  })
+
+  it('shows a risk that comes back, whichever instance saw it go', async () => {
+    const { broker, watches, watched, journal } = bench(2)
+    const [one, other] = watches
+    await applyMesh(broker.mesh)
+    const { webhook } = broker.found()
+    if (!webhook) throw new Error('no webhook')
+    const codes = async () => (await risksOf(journal, 's4')).map(({ code }) => code)
+    const exempted = { ...broker.found(), webhook: { ...webhook, handshake: 'exempted' as const } }
+    for (const [watch, found, expected] of [
+      [one, exempted, ['handshake-exempted']],
+      [other, { ...broker.found() }, []],
+      [one, exempted, ['handshake-exempted']],
+    ] as const) {
+      broker.set(found)
+      await watch?.run(watched)
+      expect(await codes()).to.deep.equal(expected)
+    }
+    for (const watch of watches) await watch.stop(0)
+  })
+
+  it('does not take a store that is down for a broker that is', async () => {
+    const { broker, watched, clock, log, journal } = bench()
+    const down = async () => {
+      throw new SluiceError('store-unavailable', 'The disk is full.')
+    }
+    const watch = createMeshWatch({
+      meshes: [watched],
+      journal: { ...journal, lease: down },
+      clock,
+      log,
+      board: riskBoard(journal, log),
+      instance: 'i',
+    })
+    watch.start()
+    await clock.advance(5_000 + MINUTE_MS)
+    expect(broker.story).to.deep.equal([])
+    expect(await risksOf(journal, 's4')).to.deep.equal([])
+    expect(log.messages('warn')).to.deep.equal(Array(2).fill('a broker could not be looked at'))
+    await watch.stop(0)
+  })
+
   it('keeps risks where every instance finds them, alarms first', async () => {
     const { broker, watch, watched, journal } = bench()
     await applyMesh(broker.mesh)
@@ -209,7 +294,7 @@ describe('mesh watch', () => {
       broker.mesh.carryOut = async () => undefined
       broker.set({ ...broker.found(), webhook: hook })
     }
-    expect(await watch.run(watched)).to.equal('led')
+    await watch.run(watched)
     await watch.stop(0)
     const risks = await risksOf(journal, 's4')
     expect(risks.map(({ severity }) => severity)).to.deep.equal(['alarm', 'alarm', 'risk', 'risk'])

@@ -49,7 +49,10 @@ describe('an app without its Event Mesh', function () {
   it('lives, and shows the alarm to its operators', async () => {
     await until(async () => (await risks()).split('\n').length === 2)
     expect(await risks()).to.match(/^alarm: .*cannot be reached/)
-    expect((await fetch(`${app.url}/health/ready`)).status).to.equal(200)
+    const ready = await fetch(`${app.url}/health/ready`)
+    expect([ready.status, await ready.json()]).to.deep.equal([200, { status: 'UP', risks: 2 }])
+    const metrics = await (await fetch(`${app.url}/metrics`)).text()
+    expect(metrics).to.include('sluice_source_risks{source="s4",risk="unreachable",severity="alarm"} 2')
     expect(output).to.include('cannot be reached').and.not.include('not-for-the-log')
   })
 })

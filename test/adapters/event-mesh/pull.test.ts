@@ -163,6 +163,18 @@ describe('pulling from an Event Mesh', () => {
     expect(outcomes().filter((outcome) => outcome === 'quarantined').length).to.be.greaterThan(2)
   })
 
+  it('takes messages of any content type, and what names no topic by its queue', async () => {
+    await pulling()
+    await broker.publish('plain/x', '<p>4711</p>', 'text/html')
+    await broker.publish('plain/x', '{"order":4711}', 'application/json')
+    await drained(2)
+    const events = [...memory.state.events.values()].map(({ attributes, data }) => [attributes.type, data])
+    expect(events).to.have.deep.members([
+      ['q.one', '<p>4711</p>'],
+      ['q.one', '{"order":4711}'],
+    ])
+  })
+
   it('does not acknowledge while the store is down, and loses nothing', async () => {
     let isDown = true
     const inbox: Inbox = {
@@ -215,7 +227,7 @@ describe('pulling from an Event Mesh', () => {
 
   it('takes up again after an outage of the broker, and says both once', async () => {
     await broker.switch({ faults: [{ match: 'consumption', answer: 503, headers: { 'retry-after': '0' }, times: 3 }] })
-    await pulling()
+    const gateway = await pulling()
     await broker.publish(S4_TOPIC, s4Event('evt-1'))
     await drained(1)
     const told = log.lines.filter(({ message }) => message.includes('queue'))
@@ -223,7 +235,18 @@ describe('pulling from an Event Mesh', () => {
       'the queue cannot be read and will be asked again',
       'the queue answers again',
     ])
-    expect(await memory.journal.sourceState('s4', 'risks:pull')).to.deep.equal([])
+    expect((await gateway.health()).risks).to.equal(undefined)
+    expect((await gateway.observe()).lastDeliveryAt).to.have.property('s4')
+  })
+
+  it('takes back the alarm of an earlier life', async () => {
+    await broker.switch({ faults: [{ match: 'consumption', answer: 403 }] })
+    const first = await pulling()
+    await until(async () => (await first.health()).risks?.[0]?.code === 'refused')
+    await first.stop({ timeoutMs: 0 })
+    await broker.switch({ faults: [] })
+    const second = await pulling()
+    await until(async () => (await second.health()).risks === undefined)
   })
 
   it('stops without losing what was handed out to it', async () => {

@@ -131,8 +131,30 @@ describe('Event Mesh REST: a broker that answers oddly', () => {
   })
 
   it('does not take a page of HTML for a message', async () => {
-    const headers = { 'content-type': 'text/html', 'x-message-id': '1' }
+    const headers = { 'content-type': 'text/html' }
     expect((await consume({ answer: 200, headers, body: '<html>' })).code).to.equal('mesh-unavailable')
+  })
+
+  it('hands on what a publisher calls compressed as it came', async () => {
+    const headers = { 'content-encoding': 'gzip', 'x-message-id': '1' }
+    await broker.switch({ faults: [{ match: 'consumption', answer: 200, headers, body: 'no gzip' }] })
+    const pull = meshPull(connectionTo(broker), 'q')
+    const message = await pull.consume(signal)
+    pull.close()
+    expect(Buffer.from(message?.body ?? []).toString()).to.equal('no gzip')
+    expect(message?.headers['content-encoding']).to.deep.equal(['gzip'])
+  })
+
+  it('does not take a page of HTML for a change, or for an acknowledgement', async () => {
+    const html = { answer: 200, headers: { 'content-type': 'text/html' }, body: '<html>' } as const
+    await broker.switch({ faults: [{ match: 'acknowledgement|PUT', ...html }] })
+    const pull = meshPull(connectionTo(broker), 'q')
+    expect((await faultOf(pull.acknowledge('1', signal))).code).to.equal('mesh-unavailable')
+    pull.close()
+    const manager = manageMesh({ queue: 'q', connection: connectionTo(broker), subscribe: { topics: ['a'] } })
+    const added = manager.carryOut({ step: 'add-topic', queue: 'q', topic: 'a' })
+    expect((await faultOf(added)).code).to.equal('mesh-unavailable')
+    manager.close()
   })
 
   it('does not take a message that it could not acknowledge', async () => {

@@ -182,7 +182,11 @@ describe('Event Mesh by configuration', () => {
     await until(
       async () => ((await inbox.journal.sourceState('s4', 'risks:pull')) as unknown[] | undefined)?.length === 1,
     )
-    expect((await wiredUp.health()).ok).to.equal(true)
+    const { ok, risks = [] } = await wiredUp.health()
+    expect(ok).to.equal(true)
+    expect(risks.map(({ source, code, severity }) => [source, code, severity])).to.deep.equal(
+      Array(2).fill(['s4', 'unreachable', 'alarm']),
+    )
     expect(log.text()).to.not.include(env.MESH_SECRET)
     expect(log.messages('error').length).to.be.greaterThan(0)
   })

@@ -8,7 +8,10 @@ export type KeyPlace =
   /** `sameHost`: only an address on the issuer's own host counts. */
   | { readonly issuer: string; readonly sameHost: boolean }
 
-/** An unknown key id may be a key just published, or nonsense: `jose`'s 30 s would cost Event Mesh 15 minutes. */
+/**
+ * An unknown key id may be a key just published, or nonsense: `jose`'s 30 s would cost Event Mesh 15 minutes. Keys that
+ * cannot be read are not asked for sooner either: otherwise each forged key id would cause a request meanwhile.
+ */
 const KEYS_COOLDOWN_MS = 1_000
 /** An issuer's metadata says where its keys are, which changes about never. */
 const METADATA_MS = 3_600_000
@@ -17,7 +20,10 @@ const METADATA_MS = 3_600_000
 export function keySets(fetch: GuardedFetch): (place: KeyPlace) => JWTVerifyGetKey {
   const sets = new Map<string, JWTVerifyGetKey>()
   const remote = (url: string): JWTVerifyGetKey =>
-    createRemoteJWKSet(new URL(url), { [customFetch]: asJoseFetch(fetch), cooldownDuration: KEYS_COOLDOWN_MS })
+    createRemoteJWKSet(new URL(url), {
+      [customFetch]: asJoseFetch(notAtOnce(fetch)),
+      cooldownDuration: KEYS_COOLDOWN_MS,
+    })
   return (place) => {
     const id = JSON.stringify(place)
     const known = sets.get(id)
@@ -79,6 +85,18 @@ async function readMetadata(url: string, fetch: GuardedFetch): Promise<Record<st
 const unreachable = (url: string, why: string, cause?: unknown): SluiceError =>
   new SluiceError('keys-unreachable', `The issuer's metadata at ${url} is of no use. ${why}`, { cause })
 
+/** `jose` asks again within the cool-down only after a failure, for every token; what it got then is still the answer. */
+function notAtOnce(fetch: GuardedFetch): GuardedFetch {
+  let last: ReturnType<GuardedFetch> | undefined
+  let until = 0
+  return (...request) => {
+    if (last && Date.now() < until) return last
+    until = Date.now() + KEYS_COOLDOWN_MS
+    last = fetch(...request)
+    return last
+  }
+}
+
 /** The shape `jose` wants; whatever goes wrong on the way is one error, so that it is told apart from a bad token. */
 const asJoseFetch =
   (fetch: GuardedFetch) =>
@@ -92,13 +110,19 @@ const asJoseFetch =
   }
 
 const TIMEOUT_MS = 5_000
+/** Key sets have some kB. */
+const MAX_BYTES = 1_048_576
 
-/** For addresses that are configuration: no list of hosts, but no redirects and not for ever. */
+/** For addresses that are configuration: no list of hosts, but no redirects, not for ever, and not without end. */
 export const plainFetch: GuardedFetch = async (url, init = {}) => {
   const answer = await globalThis.fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), ...init, redirect: 'error' })
-  return {
-    status: answer.status,
-    headers: Object.fromEntries(answer.headers),
-    body: new Uint8Array(await answer.arrayBuffer()),
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of answer.body ?? []) {
+    size += chunk.length
+    // Leaving the loop hangs up.
+    if (size > MAX_BYTES) throw new SluiceError('fetch-too-large', `${url} answers more than ${MAX_BYTES} bytes.`)
+    chunks.push(chunk)
   }
+  return { status: answer.status, headers: Object.fromEntries(answer.headers), body: Buffer.concat(chunks) }
 }

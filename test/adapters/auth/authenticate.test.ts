@@ -1,6 +1,6 @@
 import { mock } from 'node:test'
 import { expect } from 'chai'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import type { AuthSpec } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { deliver, NOW } from '../../helpers/deliveries.ts'
@@ -156,6 +156,22 @@ describe('authenticate: jwt', () => {
           .sign(new TextEncoder().encode(JSON.stringify(jwks.keys[0]))),
     ],
     [
+      'signed with the public key’s PEM as HMAC secret',
+      async () =>
+        new SignJWT(claims)
+          .setProtectedHeader({ alg: 'HS256', kid: 'k1' })
+          .sign(new TextEncoder().encode(await exportSPKI(keys.publicKey))),
+    ],
+    ['issued in the future', () => sign({ ...claims, iat: exp })],
+    ['with times that are no numbers', () => sign({ ...claims, exp: String(exp) } as unknown as JWTPayload)],
+    [
+      'with an extension that nobody understands',
+      async () =>
+        new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'k1', crit: ['x'], x: 1 }).sign(keys.privateKey, {
+          crit: { x: true },
+        }),
+    ],
+    [
       'with its own key set in the header',
       async () =>
         new SignJWT(claims)
@@ -217,13 +233,52 @@ describe('authenticate: jwt', () => {
       { status: 200, body: '<html>' },
       { status: 200, body: '{"keys":"none"}' },
       { status: 302, body: '' },
+      // More than a key set ever has: read to its end, it would fill the memory.
+      { status: 200, body: `${JSON.stringify(jwks)}${' '.repeat(2_000_000)}` },
     ]
-    for (const bad of unreadable) {
-      answer = { ...bad, fetches: 0 }
-      expect(await ask(token), JSON.stringify(bad)).to.deep.equal({ ok: 'unknown', retryAfterMs: 5_000 })
+    mock.timers.enable({ apis: ['Date'], now: NOW })
+    try {
+      for (const bad of unreadable) {
+        answer = { ...bad, fetches: 0 }
+        for (let count = 0; count < 20; count++) {
+          expect(await ask(token), bad.body.slice(0, 20)).to.deep.equal({ ok: 'unknown', retryAfterMs: 5_000 })
+        }
+        expect(answer.fetches, 'not with every token').to.equal(1)
+        mock.timers.tick(1_001)
+      }
+      answer = { status: 200, body: JSON.stringify(jwks), fetches: 0 }
+      expect(await ask(token), 'and takes it as soon as they can').to.include({ ok: true })
+    } finally {
+      mock.timers.reset()
     }
-    answer = { status: 200, body: JSON.stringify(jwks), fetches: 0 }
-    expect(await ask(token), 'and takes it as soon as they can').to.include({ ok: true })
+  })
+
+  it('takes known keys on while forged key ids find nobody to ask, at most once a second', async () => {
+    mock.timers.enable({ apis: ['Date'], now: NOW })
+    try {
+      expect(await ask(await sign())).to.include({ ok: true })
+      answer = { status: 503, body: '', fetches: 0 }
+      mock.timers.tick(1_001)
+      for (let n = 0; n < 20; n++) {
+        const forged = await sign(claims, foreign.privateKey, `forged-${n}`)
+        expect(await ask(forged)).to.deep.equal({ ok: 'unknown', retryAfterMs: 5_000 })
+      }
+      expect(answer.fetches).to.equal(1)
+      expect(await ask(await sign({ ...claims, jti: 'another' }))).to.include({ ok: true })
+      expect(answer.fetches).to.equal(1)
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
+  it('leaves a caller undecided while the key server breaks off', async () => {
+    const broken = await serve((_request, response) => void response.write('{"keys":[', () => response.destroy()))
+    try {
+      spec = { ...spec, jwksUrl: `${broken.url}/keys` }
+      expect(await ask(await sign())).to.deep.equal({ ok: 'unknown', retryAfterMs: 5_000 })
+    } finally {
+      await broken.close()
+    }
   })
 
   it('leaves a caller undecided while nobody listens, but refuses what is no token at all', async () => {
@@ -238,8 +293,9 @@ describe('authenticate: jwt', () => {
   it('reads the keys by the client it is given', async () => {
     const asked: string[] = []
     authenticate = authenticator({
-      fetch: async (url) => {
+      fetch: async (url, init) => {
         asked.push(url)
+        expect(init?.signal, 'a bound for slow ones').to.be.instanceOf(AbortSignal)
         return { status: 200, headers: {}, body: new TextEncoder().encode(JSON.stringify(jwks)) }
       },
     })

@@ -26,6 +26,9 @@ export const answerJson = (status: number, value: unknown): HttpAnswer => ({
   body: JSON.stringify(value),
 })
 
+/** On a busy machine, Node's 5 s end while the client is about to ask again: what it then sends meets a closed socket. */
+const KEPT_MS = 120_000
+
 /**
  * A server whose requests are values; `cut` ends the connection without an answer.
  * @param tls PEM of the server's certificate and its key; it asks clients for theirs
@@ -41,9 +44,10 @@ export const simulatorServer = (
     if (result === 'cut') incoming.socket.destroy()
     else writeAnswer(response, result)
   }
+  const kept = { keepAliveTimeout: KEPT_MS }
   return tls
-    ? https.createServer({ ...tls, requestCert: true, rejectUnauthorized: false }, serve)
-    : http.createServer(serve)
+    ? https.createServer({ ...tls, ...kept, requestCert: true, rejectUnauthorized: false }, serve)
+    : http.createServer(kept, serve)
 }
 
 /** @returns undefined when the client went away before it had sent everything. */

@@ -20,8 +20,10 @@ export const routes = (table: Readonly<Record<string, Handler>>) => {
     const match = found.find(({ method }) => method === request.method)
     if (!match) return answerJson(found.length > 0 ? 405 : 404, { message: `no ${request.method} ${path}` })
     const groups = match.pattern.exec(path)?.groups ?? {}
-    const params = Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]))
     try {
+      const params = Object.fromEntries(
+        Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]),
+      )
       return await match.handler(request, params)
     } catch (error) {
       if (error instanceof Refusal) return error.answer

@@ -7,8 +7,16 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect } from 'chai'
+import type { Inbox } from '#domain/ports'
+import { authenticator } from '../../adapters/auth/authenticate.ts'
+import { eventMeshTarget, meshPull } from '../../adapters/event-mesh/index.ts'
+import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
+import { eventMesh } from '../../adapters/sources/index.ts'
 import { freePort } from '../../demo/free-port.ts'
+import { createGateway, type Gateway } from '../../srv/gateway.ts'
 import { authority, type EventMeshBroker, eventMeshBroker } from '../../testing/index.ts'
+import { hmacSource, signed } from '../helpers/hmac-source.ts'
+import { connectionTo } from '../helpers/mesh.ts'
 import { until } from './support.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -52,6 +60,10 @@ for (const { kind, label } of [
     let front: https.Server
     let folder: string
     let output: string
+    /** The other end, on the same broker. */
+    let gateway: Gateway
+    let server: http.Server
+    const memory = memoryInbox()
 
     before(async () => {
       output = ''
@@ -96,8 +108,20 @@ for (const { kind, label } of [
       }
       app.stdout?.on('data', heard)
       app.stderr?.on('data', heard)
+      gateway = sluice(broker, memory)
+      await gateway.start()
+      server = http.createServer(gateway.express()).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      for (const queue of ['pushed', 'pulled']) {
+        await broker.queue(`${NAMESPACE}/${queue}`, [`${NAMESPACE}/ce/sales/order/shipped/*`])
+      }
+      const { port: at } = server.address() as AddressInfo
+      await broker.subscribe(`${NAMESPACE}/pushed`, `http://127.0.0.1:${at}/webhooks/pushed`)
     })
     after(async () => {
+      await gateway?.stop({ timeoutMs: 1_000 })
+      server?.closeAllConnections()
+      server?.close()
       if (app && app.exitCode === null && app.signalCode === null) {
         const exited = once(app, 'exit')
         app.kill('SIGKILL')
@@ -118,11 +142,13 @@ for (const { kind, label } of [
     }
 
     it('deploys its queue, its topics and its webhook', async () => {
-      await soon(async () => (await broker.state()).subscriptions[0]?.subscriptionStatus === 'ACTIVE')
-      const { queues, subscriptions } = await broker.state()
+      const webhook = async () => (await broker.state()).subscriptions.find(({ name }) => name === QUEUE)
+      await soon(async () => (await webhook())?.subscriptionStatus === 'ACTIVE')
+      const { queues } = await broker.state()
+      const subscription = await webhook()
       expect(queues.find(({ name }) => name === QUEUE)?.topics).to.deep.equal(['+/+/+/ce/sales/order/created/v1'])
-      expect(subscriptions[0]).to.include({ name: QUEUE, handshakeStatus: 'COMPLETED', qos: 1 })
-      expect(subscriptions[0]?.endpoint).to.match(/\/messaging\/enterprise-messaging\?q=default\/cap\.app\/1\/orders$/)
+      expect(subscription).to.include({ name: QUEUE, handshakeStatus: 'COMPLETED', qos: 1 })
+      expect(subscription?.endpoint).to.match(/\/messaging\/enterprise-messaging\?q=default\/cap\.app\/1\/orders$/)
     })
 
     it('receives an event', async () => {
@@ -145,14 +171,66 @@ for (const { kind, label } of [
       await soon(async () => (await broker.state()).queues.find(({ name }) => name === QUEUE)?.acked === 1)
     })
 
-    it('publishes an event', async () => {
-      await broker.queue(`${NAMESPACE}/shipped`, [`${NAMESPACE}/ce/sales/order/shipped/*`])
+    it('receives what Sluice publishes', async () => {
+      output = ''
+      await gateway.receive({ method: 'POST', url: '/webhooks/shop', headers: signed('{}'), body: Buffer.from('{}') })
+      await soon(() => output.includes('RECEIVED'))
+      const received = JSON.parse(/RECEIVED (.+)/.exec(output)?.[1] ?? '')
+      const [stored] = memory.state.events.values()
+      expect(received).to.deep.equal({
+        data: { order: 12345 },
+        id: stored?.key,
+        type: 'sales.order.created.v1',
+        source: '/default/another/1',
+      })
+    })
+
+    it('publishes what Sluice takes, pushed and pulled', async () => {
       app.stdin?.write('emit\n')
-      await soon(async () =>
-        (await broker.state()).queues.some(({ name, ready }) => name.endsWith('shipped') && ready === 1),
-      )
+      const taken = () => [...memory.state.events.values()].filter(({ origin }) => origin !== 'shop')
+      await soon(() => taken().length === 2)
+      expect(taken().map(({ origin }) => origin)).to.have.members(['pulled', 'pushed'])
+      for (const { attributes, data } of taken()) {
+        expect(attributes).to.include({ type: 'sales.order.shipped.v1', source: `/${NAMESPACE}` })
+        expect(data).to.equal('{"order":"4711"}')
+      }
+      const [one, other] = taken()
+      expect(one?.attributes.id).to.equal(other?.attributes.id)
     })
   })
+}
+
+const sluice = (broker: EventMeshBroker, inbox: Inbox): Gateway => {
+  const connection = connectionTo(broker, { namespace: 'default/another/1' })
+  const { jwksUrl, client, ca = '' } = broker
+  const queue = `${NAMESPACE}/pulled`
+  const pulled = eventMesh({ queue, auth: { kind: 'none' } })
+  const auth = { kind: 'jwt', jwksUrl, audience: client.audience } as const
+  const keys = new https.Agent({ ca })
+  return createGateway({
+    inbox,
+    authenticate: authenticator({ fetch: (url) => fetchOver(keys, url) }),
+    sources: { shop: hmacSource(), pushed: eventMesh({ queue: `${NAMESPACE}/pushed`, auth }) },
+    consumers: [{ name: 'pulled', source: pulled, pull: meshPull(connection, queue), consumers: 1, idleMs: 100 }],
+    targets: { mesh: eventMeshTarget({ connection }) },
+    subscriptions: [
+      {
+        name: 'out',
+        on: ['*'],
+        sources: ['shop'],
+        handler: ({ key }, { targets }) =>
+          targets.mesh?.publish({ key, type: 'sales.order.created.v1', data: { order: 12345 } }),
+      },
+    ],
+  })
+}
+
+/** As `GuardedFetch`, with the broker's authority, which only its own run vouches for. */
+const fetchOver = async (agent: https.Agent, url: string) => {
+  const [answer] = (await once(https.get(url, { agent }), 'response')) as [http.IncomingMessage]
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  return { status: answer.statusCode ?? 0, headers: {}, body: Buffer.concat(chunks) }
 }
 
 const binding = ({ client }: EventMeshBroker) => {

@@ -2,13 +2,13 @@ import { writeSync } from 'node:fs'
 import { createGateway } from 'cap-sluice'
 import type { Pull } from '#domain/pull'
 import { type MeshConnection, meshPull } from '../../adapters/event-mesh/index.ts'
-import { cdsInbox } from '../../adapters/inbox/index.ts'
+import { type CdsInboxOptions, cdsInbox } from '../../adapters/inbox/index.ts'
 import { eventMesh } from '../../adapters/sources/index.ts'
 
 export interface MeshConsumerOptions {
   readonly connection: MeshConnection
   readonly queue: string
-  readonly database: string
+  readonly store: CdsInboxOptions
   /** Where it kills itself: with a message in hand, with it committed, or with it acknowledged. */
   readonly dies?: 'consumed' | 'stored' | 'acknowledged'
   /** Breaks the order on purpose: acknowledges as soon as a message is there. */
@@ -16,7 +16,7 @@ export interface MeshConsumerOptions {
 }
 
 // A gateway that pulls, and dies where it is told to. What it is asked for is its argument.
-const { connection, queue, database, dies, mutation } = JSON.parse(process.argv[2] ?? '') as MeshConsumerOptions
+const { connection, queue, store, dies, mutation } = JSON.parse(process.argv[2] ?? '') as MeshConsumerOptions
 
 /** Nothing after this line happens. */
 const die = (where: NonNullable<MeshConsumerOptions['dies']>): void => {
@@ -25,7 +25,7 @@ const die = (where: NonNullable<MeshConsumerOptions['dies']>): void => {
   process.kill(process.pid, 'SIGKILL')
 }
 
-const inbox = cdsInbox({ url: database })
+const inbox = cdsInbox(store)
 const pull = meshPull(connection, queue)
 const watched: Pull = {
   ...pull,

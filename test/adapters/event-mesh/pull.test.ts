@@ -138,6 +138,35 @@ describe('pulling from an Event Mesh', () => {
     expect(ids()).to.deep.equal(['evt-1'])
   })
 
+  it('has one effect where it comes by webhook twice, by pull, and from a second queue, all at once', async () => {
+    await broker.queue('q/two', ['sap/S4HANAOD/hq01/ce/*'])
+    const erp = fakeTarget({ A_SalesOrder: { key: ['SalesOrder'], object: 'SalesOrder' } })
+    erp.records.set('4711', { data: { SalesOrder: '4711' }, version: '2026-01-01T10:00:00Z' })
+    const seen: string[] = []
+    const gateway = await pulling({
+      sources: { s4: meshSource('q/one') },
+      consumers: [consumer('s4'), consumer('s4-two', 'q/two')],
+      targets: { erp: erp.target },
+      subscriptions: [
+        { name: 'orders', on: ['*'], fetch: { target: 'erp' }, handler: (event) => void seen.push(event.origin) },
+      ],
+    })
+    const push = () =>
+      gateway.receive({
+        method: 'POST',
+        url: '/webhooks/s4',
+        headers: { 'content-type': 'application/cloudevents+json' },
+        body: Buffer.from(JSON.stringify(s4Event('evt-1', '4711'))),
+      })
+    const answers = await Promise.all([push(), broker.publish(S4_TOPIC, s4Event('evt-1', '4711')), push()])
+    expect(answers.map((answer) => answer?.status)).to.deep.equal([200, undefined, 200])
+    await Promise.all([drained(1), drained(1, 'q/two')])
+    expect(outcomes().sort()).to.deep.equal(['accepted', 'accepted', 'duplicate', 'duplicate'])
+    await until(() => [...memory.state.dispatches.values()].every(({ status }) => /done|skipped/.test(status)))
+    expect([...memory.state.events.values()].map(({ origin }) => origin)).to.have.members(['s4', 's4-two'])
+    expect(seen).to.have.length(1)
+  })
+
   it('is not reachable from outside without a way to check who delivers', async () => {
     const gateway = await pulling()
     server = createServer(gateway.express()).listen(0, '127.0.0.1')

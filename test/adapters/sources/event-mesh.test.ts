@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { CloudEvent, HTTP } from 'cloudevents'
 import fc from 'fast-check'
 import type { Reply, SourceContext } from '#domain/source'
 import { refuse } from '#domain/verification'
@@ -175,6 +176,27 @@ describe('event-mesh: sloppy events', () => {
     expect(binary.object).to.deep.equal({ type: 'BusinessPartner', key: '1000667' })
     const batch = `[${body},${body.replace('"1"', '"2"')}]`
     expect(normalize(source, { body: batch })).to.have.lengthOf(2)
+  })
+
+  it('reads what the CloudEvents SDK writes in both modes as the same event', () => {
+    const event = new CloudEvent({
+      id: 'sdk-1',
+      source: '/sdk',
+      type: 'sap.s4.beh.salesorder.v1.SalesOrder.Changed.v1',
+      subject: 'żółć',
+      time: '2026-03-01T02:53:06.000Z',
+      data: { SalesOrder: '4711' },
+    })
+    const written = [HTTP.structured(event), HTTP.binary(event)]
+    const [one, other] = written.map(({ headers, body }) =>
+      draftOf(source, { headers: headers as Record<string, string>, body: String(body) }),
+    )
+    expect(one?.attributes).to.include({ id: 'sdk-1', source: '/sdk', subject: 'żółć', time: event.time })
+    expect(one?.object).to.deep.equal({ type: 'SalesOrder', key: '4711' })
+    expect(one?.data).to.equal('{"SalesOrder":"4711"}')
+    const { datacontenttype, ...attributes } = other?.attributes ?? {}
+    expect({ ...other, attributes: { ...attributes, datacontenttype: 'application/json' } }).to.deep.equal(one)
+    expect(datacontenttype).to.match(/^application\/json/)
   })
 
   it('reads plain JSON by its topic, each delivery an event of its own', () => {

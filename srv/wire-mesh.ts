@@ -42,9 +42,19 @@ const isMesh = ({ kind }: SourceConfig): boolean => kind === 'event-mesh'
 
 const isPulled = (source: SourceConfig): boolean => isMesh(source) && settingsOf(source).consume === 'pull'
 
+/** A slip of the pen must not open the webhook of a queue that was meant to be pulled. */
+function checkConsume({ consume = 'push' }: BrokerSettings): void {
+  if (consume === 'push' || consume === 'pull') return
+  throw new SluiceError('configuration', 'consume has a value it cannot have.', {
+    retry: 'never',
+    remedy: 'Use "push" or "pull".',
+  })
+}
+
 /** What the factory of the source's kind is given. A queue that is pulled needs no proof of who delivers. */
 export function withoutBroker(source: SourceConfig): SourceConfig {
   if (!isMesh(source)) return source
+  checkConsume(settingsOf(source))
   const rest = Object.fromEntries(Object.entries(source).filter(([name]) => !OWN.includes(name))) as SourceConfig
   return isPulled(source) && !rest.auth ? { ...rest, auth: { kind: 'none' } } : rest
 }

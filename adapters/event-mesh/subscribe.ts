@@ -54,6 +54,7 @@ export function manageMesh(
   options?: RestOptions,
 ): MeshManager {
   checkNames('subscribe', subscribe, KNOWN)
+  checkValues(subscribe)
   checkNames('subscribe.webhook', subscribe.webhook ?? {}, KNOWN_WEBHOOK)
   checkNames('subscribe.queue', subscribe.queue ?? {}, KNOWN_QUEUE)
   if (!QUEUE_NAME.test(queue)) throw misconfigured('queue is no queue name.', 'Use letters, digits, ". _ -" and "/".')
@@ -96,6 +97,21 @@ function ownClient({ tokenUrl, clientId, clientSecret, certificate, key }: MeshC
 function checkNames(path: string, given: object, known: readonly string[]): void {
   const odd = Object.keys(given).find((name) => !known.includes(name))
   if (odd) throw misconfigured(`${path}.${odd} is not a setting.`, `Use one of ${known.join(', ')}.`)
+}
+
+/** Configuration is JSON, or text from the environment: "false" would remove topics, no time would ask without a rest. */
+function checkValues({ topics, exactTopics, resume, watchMs, webhook = {} }: SubscribeOptions): void {
+  const isBoolean = (value: unknown) => value === undefined || typeof value === 'boolean'
+  const checks: readonly (readonly [setting: string, isRight: boolean, remedy: string])[] = [
+    ['topics', Array.isArray(topics), 'Give a list, e.g. ["sap/S4HANAOD/hq01/ce/*"].'],
+    ['exactTopics', isBoolean(exactTopics), 'Use true or false.'],
+    ['resume', isBoolean(resume), 'Use true or false.'],
+    ['watchMs', watchMs === undefined || (Number.isSafeInteger(watchMs) && watchMs > 0), 'Give whole milliseconds.'],
+    ['webhook.qos', [undefined, 0, 1].includes(webhook.qos), 'Use 0 or 1.'],
+    ['webhook.exemptHandshake', isBoolean(webhook.exemptHandshake), 'Use true or false.'],
+  ]
+  const wrong = checks.find(([, isRight]) => !isRight)
+  if (wrong) throw misconfigured(`subscribe.${wrong[0]} has a value it cannot have.`, wrong[2])
 }
 
 /** `+` is one segment, `*` at the end the rest. */

@@ -195,6 +195,25 @@ describe('Event Mesh by configuration', () => {
     ['a pull without a broker', /sluice\.sources\.s4: .*broker/, { consume: 'pull' }],
     ['a service that is not bound', /sluice\.sources\.s4: .*another/, { consume: 'pull', broker: 'another' }],
     ['no consumers', /consumers is 0/, { consume: 'pull', broker: 'messaging', consumers: 0 }],
+    ['neither push nor pull', /sluice\.sources\.s4: consume/, { consume: 'poll', auth: { kind: 'none' } }],
+    ...(
+      [
+        ['topics', { topics: 'a/*' }],
+        ['topics', {}],
+        ['exactTopics', { topics: [], exactTopics: 'false' }],
+        ['resume', { topics: [], resume: 'false' }],
+        ['watchMs', { topics: [], watchMs: 0 }],
+        ['webhook.qos', { topics: [], webhook: { qos: 2 } }],
+        ['webhook.exemptHandshake', { topics: [], webhook: { exemptHandshake: 'no' } }],
+      ] as const
+    ).map(
+      ([setting, subscribe]) =>
+        [
+          `subscribe.${setting} in ${JSON.stringify(subscribe)}`,
+          new RegExp(`sluice\\.sources\\.s4: .*subscribe\\.${setting}`),
+          { consume: 'pull', broker: 'messaging', subscribe },
+        ] as const,
+    ),
     [
       'a webhook that nobody can reach',
       /sluice\.sources\.s4: subscribe.*publicUrl/,

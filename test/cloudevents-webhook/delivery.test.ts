@@ -6,9 +6,9 @@ import { authenticator } from '../../adapters/auth/authenticate.ts'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
 import { cloudevents } from '../../adapters/sources/index.ts'
 import { createGateway, type Gateway } from '../../srv/gateway.ts'
+import { makeIdentity } from '../../testing/event-mesh/x509.ts'
 import { frontDoor } from '../helpers/front-door.ts'
 import { STRUCTURED, structured, type WebhookSite, webhookSite } from '../helpers/webhook-site.ts'
-import { makeIdentity } from '../helpers/x509.ts'
 
 // CloudEvents, HTTP 1.1 Web Hooks for Event Delivery, 1.0.2. Each test is named by the sentence it checks.
 describe('CloudEvents webhook §2 Delivering notifications', () => {
@@ -32,7 +32,7 @@ describe('CloudEvents webhook §2 Delivering notifications', () => {
   describe('§2.1 Delivery request', () => {
     it('HTTP-over-TLS (HTTPS) MUST be used for the connection.', async () => {
       const authority = makeIdentity({ name: [['CN', 'Test CA']], isAuthority: true })
-      const host = makeIdentity({ name: [['CN', 'gateway']], signedBy: authority, address: [127, 0, 0, 1] })
+      const host = makeIdentity({ name: [['CN', 'gateway']], signedBy: authority, names: ['127.0.0.1'] })
       const sender = makeIdentity({ name: [['CN', 'sender']], signedBy: authority })
       const stranger = makeIdentity({ name: [['CN', 'sender']] })
       const auth = { kind: 'certificate', from: 'connection', subject: 'CN=sender', issuer: 'CN=Test CA' } as const

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { makeIdentity } from './x509.ts'
+import { makeIdentity } from '../../testing/event-mesh/x509.ts'
 
 interface Call {
   readonly method: string
@@ -14,7 +14,7 @@ interface Call {
 /** A sender's site that takes grants over real TLS; its authority is trusted until it is closed. */
 export async function callbackHost(status = 200, headers: Record<string, string> = {}) {
   const authority = makeIdentity({ name: [['CN', 'Callback CA']], isAuthority: true })
-  const host = makeIdentity({ name: [['CN', 'callback']], signedBy: authority, address: [127, 0, 0, 1] })
+  const host = makeIdentity({ name: [['CN', 'callback']], signedBy: authority, names: ['127.0.0.1'] })
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, authority.pem.cert])
   const calls: Call[] = []

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import type { CertificateAuth } from '#domain/auth-spec'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { canonicalName } from '../../../adapters/auth/distinguished-name.ts'
+import { type Identity, makeIdentity, type Name } from '../../../testing/event-mesh/x509.ts'
 import { deliver, NOW } from '../../helpers/deliveries.ts'
-import { type Identity, makeIdentity, type Name } from '../../helpers/x509.ts'
 
 const NAME: Name = [
   ['C', 'DE'],

@@ -5,10 +5,10 @@ import { generateKeyPair, type JWTPayload } from 'jose'
 import type { IasAuth, OidcAuth } from '#domain/auth-spec'
 import type { Delivery, GuardedFetch } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
+import { makeIdentity } from '../../../testing/event-mesh/x509.ts'
 import { deliver, NOW } from '../../helpers/deliveries.ts'
 import { startIssuer } from '../../helpers/issuer.ts'
 import { recordingLog } from '../../helpers/recording-log.ts'
-import { makeIdentity } from '../../helpers/x509.ts'
 
 const METADATA = '/.well-known/openid-configuration'
 const invalid = { ok: false, reason: 'token-invalid', status: 401 }

@@ -8,7 +8,7 @@ import { memoryInbox } from '../../../adapters/inbox/memory/index.ts'
 import { advancedEventMesh, eventHub, eventMesh } from '../../../adapters/sources/index.ts'
 import { createGateway, type Gateway } from '../../../srv/gateway.ts'
 import { type EventMeshBroker, eventMeshBroker } from '../../../testing/event-mesh/index.ts'
-import { makeIdentity } from '../../helpers/x509.ts'
+import { makeIdentity } from '../../../testing/event-mesh/x509.ts'
 import { until } from '../../testing/support.ts'
 
 const identity = makeIdentity({ name: [['CN', 'broker']] })

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { type EventHubOptions, eventHub, sources } from '../../../adapters/sources/index.ts'
+import { makeIdentity } from '../../../testing/event-mesh/x509.ts'
 import { draftOf, normalize } from '../../helpers/deliveries.ts'
 import { frontDoor, type Sending } from '../../helpers/front-door.ts'
 import { startIssuer } from '../../helpers/issuer.ts'
-import { makeIdentity } from '../../helpers/x509.ts'
 
 const TYPE = 'sap.s4.beh.businesspartner.v1.BusinessPartner.Changed.v1'
 const headers = {

@@ -1,4 +1,5 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 
 /** A certificate with its key, made on the spot: no file to renew, no tool to install, and none looks real. */
 export interface Identity {
@@ -19,20 +20,20 @@ export interface IdentityOptions {
   readonly from?: Date
   readonly to?: Date
   readonly isAuthority?: boolean
-  /** `subjectAltName`: an IP address. */
-  readonly address?: readonly number[]
+  /** `subjectAltName`: names and IPv4 addresses. */
+  readonly names?: readonly string[]
 }
 
 const ATTRIBUTES = { CN: '550403', OU: '55040b', O: '55040a', L: '550407', C: '550406' } as const
 
-/** X.509 v3 with an EC key, RFC 5280 §4.1, in as much DER as that takes. */
+/** X.509 v3 with an EC key, RFC 5280 §4.1, in as much DER as that takes: Node signs, but does not issue. */
 export function makeIdentity(options: IdentityOptions): Identity {
-  const { name, signedBy, isAuthority = false, address } = options
+  const { name, signedBy, isAuthority = false, names = [] } = options
   const { from = new Date('2020-01-01T00:00:00Z'), to = new Date('2049-12-31T00:00:00Z') } = options
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const extensions = [
     sequence(oid('551d13'), boolean(true), octets(sequence(...(isAuthority ? [boolean(true)] : [])))),
-    ...(address ? [sequence(oid('551d11'), octets(sequence(tlv(0x87, Buffer.from(address)))))] : []),
+    ...(names.length > 0 ? [sequence(oid('551d11'), octets(sequence(...names.map(generalName))))] : []),
   ]
   const body = sequence(
     tlv(0xa0, integer(Buffer.of(2))),
@@ -59,7 +60,8 @@ export function makeIdentity(options: IdentityOptions): Identity {
 
 function tlv(tag: number, ...content: Uint8Array[]): Buffer {
   const value = Buffer.concat(content)
-  const size = value.length < 0x80 ? [value.length] : [0x82, value.length >> 8, value.length & 0xff]
+  const { length } = value
+  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
   return Buffer.concat([Buffer.of(tag, ...size), value])
 }
 
@@ -71,8 +73,12 @@ const octets = (value: Uint8Array): Buffer => tlv(0x04, value)
 const bits = (value: Uint8Array): Buffer => tlv(0x03, Buffer.of(0), value)
 const ECDSA_SHA256 = sequence(oid('2a8648ce3d040302'))
 
+/** UTCTime: `YYMMDDHHMMSSZ`, until 2049. */
 const time = (date: Date): Buffer =>
-  tlv(0x18, Buffer.from(`${date.toISOString().replaceAll(/[-:T]/g, '').slice(0, 14)}Z`))
+  tlv(0x17, Buffer.from(`${date.toISOString().replaceAll(/[-:T]/g, '').slice(2, 14)}Z`))
+
+const generalName = (name: string): Buffer =>
+  isIP(name) === 4 ? tlv(0x87, Buffer.from(name.split('.').map(Number))) : tlv(0x82, Buffer.from(name))
 
 const nameOf = (name: Name): Buffer =>
   sequence(

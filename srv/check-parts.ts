@@ -1,6 +1,7 @@
 import { aliasName, isBelowAliasRoot } from '#domain/alias'
 import { DEFAULT_RETRY, type RetryPolicy } from '#domain/backoff'
 import { SluiceError } from '#domain/errors'
+import type { Conversion } from '#domain/event'
 import type { EventFilter } from '#domain/filter'
 import { canonicalPath, isHttpPath } from '#domain/http-path'
 import type { Source } from '#domain/source'
@@ -26,6 +27,8 @@ export interface SubscriptionOptions extends Omit<EventFilter, 'on'> {
   readonly concurrency?: number
   /** Reads the full record first, where the event is only a hint: `context.record`. */
   readonly fetch?: FetchSpec
+  /** Turns the stored event into what the handler reads: `xmlToJson()` from `cap-sluice/sources`. */
+  readonly convert?: Conversion
 }
 
 /** A subscription as a value; `gateway.on` makes the same of its arguments. */
@@ -67,7 +70,7 @@ export function toActive(
   others: readonly ActiveSubscription[],
   { targets, leaseMs }: Surroundings,
 ): ActiveSubscription {
-  const { on, name, handler, order, sources, subject, fetch } = subscription
+  const { on, name, handler, order, sources, subject, fetch, convert } = subscription
   const { timeoutMs = DEFAULT_TIMEOUT_MS, concurrency = DEFAULT_CONCURRENCY } = subscription
   const retry = { ...DEFAULT_RETRY, ...subscription.retry }
   const path = `subscriptions.${name}`
@@ -101,6 +104,7 @@ export function toActive(
     concurrency,
     ...(order ? { order } : {}),
     ...(fetch ? { fetch } : {}),
+    ...(convert ? { convert } : {}),
   }
 }
 

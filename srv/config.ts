@@ -63,6 +63,8 @@ interface SubscriptionConfig {
   readonly timeoutMs?: number
   readonly concurrency?: number
   readonly fetch?: string | { readonly target: string; readonly entity?: string }
+  /** The handler reads JSON where the event is XML; `arrays` as for `xmlToJson` of the SDK. */
+  readonly xmlToJson?: boolean | { readonly arrays: readonly string[] }
 }
 
 export interface PollConfig {

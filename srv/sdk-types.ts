@@ -2,7 +2,7 @@
 export type { RetryPolicy } from '#domain/backoff'
 export type { EffectRule, ErrorFacts, RetryRule } from '#domain/errors'
 export { PermanentError, RetryAfterError, SluiceError } from '#domain/errors'
-export type { EventAttributes, EventDraft, Identity, Nature, ObjectRef, StoredEvent } from '#domain/event'
+export type { Conversion, EventAttributes, EventDraft, Identity, Nature, ObjectRef, StoredEvent } from '#domain/event'
 export type { EventFilter } from '#domain/filter'
 export type { MeshRisk, SourceRisk } from '#domain/plan-mesh'
 export type { Admin, AdminResult, Clock, Inbox, Log, StoreHealth } from '#domain/ports'

@@ -12,7 +12,7 @@ import { prometheus } from '../adapters/metrics/prometheus.ts'
 import { guardedFetch } from '../adapters/net/guarded-fetch.ts'
 import { odataTarget } from '../adapters/odata/index.ts'
 import { cronSchedule } from '../adapters/schedule/cron-schedule.ts'
-import { sources as kinds } from '../adapters/sources/index.ts'
+import { sources as kinds, xmlToJson } from '../adapters/sources/index.ts'
 import { catalogOf, type S4Catalog } from '../adapters/sources/s4-catalog.ts'
 import { catalogEntities } from '../adapters/sources/s4-entities.ts'
 import { openTelemetry } from '../adapters/telemetry/opentelemetry.ts'
@@ -80,7 +80,7 @@ export async function wire(parts: WiringParts): Promise<Gateway> {
   )
   const configured = await Promise.all(
     Object.entries(config.subscriptions ?? {}).map(
-      async ([name, { on, handler, service, publish, fetch, ...rest }]): Promise<Subscription> => ({
+      async ([name, { on, handler, service, publish, fetch, xmlToJson: xml, ...rest }]): Promise<Subscription> => ({
         ...rest,
         name,
         on: typeof on === 'string' ? [on] : on,
@@ -88,6 +88,7 @@ export async function wire(parts: WiringParts): Promise<Gateway> {
           ? publisher(publish)
           : await (service && app ? app.emitter(name, service) : loadHandler(name, handler ?? '', root)),
         ...(fetch === undefined ? {} : { fetch: typeof fetch === 'string' ? { target: fetch } : fetch }),
+        ...(xml ? { convert: xmlToJson(xml === true ? {} : xml) } : {}),
       }),
     ),
   )

@@ -7,7 +7,7 @@ import { toMoment } from './timestamp.ts'
 
 /**
  * Where a value stands: `/data/id` is a JSON pointer (RFC 6901) into the body, `query:id` a parameter of the URL, anything
- * else a header's name.
+ * else a header's name. Kind `http` reads XML by the JSON that `xmlToJson` makes of it: `/Order/Item/0/@id`.
  */
 export type Locator = string
 

@@ -12,16 +12,12 @@ import {
 } from './body.ts'
 import { type CsvOptions, csvLines } from './csv.ts'
 import { elementsOf, type Json, memberOf, parseJson } from './json.ts'
-import { checkOneOf, checkOptions, misconfigured } from './options.ts'
-import { elementsIn, localName, parseXml, readXmlText, writeXml, type XmlElement } from './xml.ts'
-import { xmlToJson } from './xml-json.ts'
+import { checkOptions, misconfigured } from './options.ts'
+import { elementsIn, isXml, localName, parseXml, readXmlText, writeXml, type XmlElement } from './xml.ts'
+import { elementToJson, textToJson } from './xml-json.ts'
 
 /** How a body becomes events. Without options it is one, as it came. */
 export interface ContentOptions {
-  /** XML bodies become JSON. The delivery keeps the bytes. */
-  readonly xml?: 'json'
-  /** Elements that are lists in that JSON even where there is one, by their path: `ORDERS05/IDOC/E1EDP01`. */
-  readonly arrays?: readonly string[]
   /** One event for each part of a batch. */
   readonly split?:
     | { /** JSON pointer to a list; empty where the body itself is the list. */ readonly json: string }
@@ -29,7 +25,7 @@ export interface ContentOptions {
     | { readonly csv: CsvOptions }
 }
 
-export const CONTENT_OPTIONS = ['xml', 'arrays', 'split'] as const satisfies readonly (keyof ContentOptions)[]
+export const CONTENT_OPTIONS = ['split'] as const satisfies readonly (keyof ContentOptions)[]
 
 /** One event's payload; `json` where fields may be read from it. */
 export interface Part {
@@ -44,17 +40,16 @@ export type ReadContent = (delivery: Delivery) => readonly Part[] | Bad
 /** A larger batch would hold one transaction for seconds. */
 const MAX_PARTS = 10_000
 const JSON_TYPE = 'application/json'
+const XML_TYPE = 'application/xml'
 
 /** @param needsJson whether some attribute is read from the body */
 export function compileContent(kind: string, options: ContentOptions, needsJson: boolean): ReadContent {
-  const { xml, split } = checkContent(kind, options)
-  const arrays = new Set(options.arrays?.map(withoutSlashes))
+  const { split } = checkContent(kind, options)
   const read = ((): ReadContent => {
     if (split && 'json' in split) return (delivery) => readList(delivery, split.json)
     if (split && 'csv' in split) return (delivery) => readLines(delivery, split.csv)
     const path = split && withoutSlashes(split.xml).split('/')
-    if (path || xml) return (delivery) => readElements(delivery, path, xml, arrays)
-    return (delivery) => readWhole(delivery, needsJson)
+    return (delivery) => (path ? readElements(delivery, path, needsJson) : readWhole(delivery, needsJson))
   })()
   return (delivery) => {
     if (delivery.body.length === 0) return [fromQuery(delivery)]
@@ -66,9 +61,7 @@ export function compileContent(kind: string, options: ContentOptions, needsJson:
 }
 
 function checkContent(kind: string, options: ContentOptions): ContentOptions {
-  const { xml, arrays, split } = options
-  if (xml !== undefined) checkOneOf(kind, 'xml', xml, ['json'])
-  if (arrays && !xml) throw misconfigured(kind, 'arrays', 'stands without "xml"', 'Set "xml" to "json" or remove it.')
+  const { split } = options
   if (split === undefined) return options
   const names = Object.keys(split)
   if (names.length !== 1 || !['json', 'xml', 'csv'].includes(String(names[0]))) {
@@ -82,23 +75,30 @@ function checkContent(kind: string, options: ContentOptions): ContentOptions {
   } else if ('json' in split ? !/^(\/.*)?$/.test(split.json) : withoutSlashes(split.xml) === '') {
     throw misconfigured(kind, `split.${names[0]}`, 'is no path', 'Give /orders for JSON, ORDERS05/IDOC for XML.')
   }
-  if (xml && !('xml' in split)) {
-    throw misconfigured(kind, 'split', 'splits no XML, and "xml" is set', 'Remove one of the two.')
-  }
   return options
 }
 
 const withoutSlashes = (path: string): string => path.replaceAll(/^\/+|\/+$/g, '')
 
-/** A body of any kind, as it came. JSON is read where the sender says that it is, or an attribute stands in it. */
+/** A body of any kind, as it came. It is read where an attribute stands in it, or where the sender says that it is JSON. */
 function readWhole(delivery: Delivery, needsJson: boolean): readonly Part[] | Bad {
   const type = contentType(delivery)
+  if (needsJson && isXml(delivery)) return readXmlFields(delivery)
   if (needsJson || (type !== undefined && isJsonType(type))) {
     const read = readJson(delivery)
     return read.ok ? [fromJson(read.json, mediaType(type))] : read
   }
   const whole = { type: mediaType(type) ?? 'application/octet-stream', ...readPayload(delivery.body, type) }
   return findEncodingProblem(delivery) ?? [whole]
+}
+
+/** XML stays XML; its JSON is for reading fields. */
+function readXmlFields(delivery: Delivery): readonly Part[] | Bad {
+  const read = readXmlText(delivery)
+  const json = read.ok ? textToJson(read.text) : read
+  if (!json.ok) return json
+  const type = contentType(delivery)
+  return [{ type: mediaType(type) ?? XML_TYPE, json: asJson(json.text), ...readPayload(delivery.body, type) }]
 }
 
 /** A request without a body says what it wants in its query; a token there is none of the handler's business. */
@@ -127,42 +127,20 @@ function readLines(delivery: Delivery, options: CsvOptions): readonly Part[] | B
   return split.ok ? split.lines.map(fromText) : split
 }
 
-function readElements(
-  delivery: Delivery,
-  path: readonly string[] | undefined,
-  xml: 'json' | undefined,
-  arrays: ReadonlySet<string>,
-): readonly Part[] | Bad {
+function readElements(delivery: Delivery, path: readonly string[], needsJson: boolean): readonly Part[] | Bad {
   const read = readXmlText(delivery)
-  if (!read.ok) return read
-  const parsed = parseXml(read.text)
+  const parsed = read.ok ? parseXml(read.text) : read
   if (!parsed.ok) return parsed
-  const found = path ? select(parsed.root, path) : [{ element: parsed.root, namespaces: {} }]
+  const type = mediaType(contentType(delivery)) ?? XML_TYPE
   const parts: Part[] = []
-  for (const { element, namespaces } of found) {
-    if (!xml) {
-      parts.push({ type: mediaType(contentType(delivery)) ?? 'application/xml', data: writeXml(element, namespaces) })
-      continue
-    }
-    const json = xmlToJson(element, below(path, arrays))
-    if (!json.ok) return json
-    parts.push(fromText(json.text))
+  for (const { element, namespaces } of select(parsed.root, path)) {
+    const part = { type, data: writeXml(element, namespaces) }
+    const json = needsJson ? elementToJson(element) : undefined
+    if (json && !json.ok) return json
+    parts.push(json ? { ...part, json: asJson(json.text) } : part)
   }
   return parts
 }
-
-/** Paths of lists count from the document's root; the JSON of a part counts from the part. */
-const below = (path: readonly string[] | undefined, arrays: ReadonlySet<string>): ReadonlySet<string> =>
-  path
-    ? new Set(
-        [...arrays].map((one) =>
-          one
-            .split('/')
-            .slice(path.length - 1)
-            .join('/'),
-        ),
-      )
-    : arrays
 
 interface Selected {
   readonly element: XmlElement
@@ -186,6 +164,8 @@ function select(root: XmlElement, [first, ...path]: readonly string[]): readonly
 const declarations = ({ attributes }: XmlElement): Record<string, string> =>
   Object.fromEntries(Object.entries(attributes).filter(([name]) => name === 'xmlns' || name.startsWith('xmlns:')))
 
-const fromText = (text: string): Part => fromJson(parseJson(text) ?? { text, value: undefined })
+const asJson = (text: string): Json => parseJson(text) ?? { text, value: undefined }
+
+const fromText = (text: string): Part => fromJson(asJson(text))
 
 const fromJson = (json: Json, type: string | undefined = JSON_TYPE): Part => ({ type, json, data: json.text })

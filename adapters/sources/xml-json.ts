@@ -1,5 +1,5 @@
 import { type Bad, bad } from './body.ts'
-import { CDATA, localName, nameOf, TEXT, toElement, type XmlElement, type XmlNode } from './xml.ts'
+import { CDATA, localName, nameOf, parseXml, TEXT, toElement, type XmlElement, type XmlNode } from './xml.ts'
 
 /**
  * An element as JSON, in the usual form: children by their local name, attributes as `@name`, text beside them as
@@ -7,7 +7,7 @@ import { CDATA, localName, nameOf, TEXT, toElement, type XmlElement, type XmlNod
  * with one line must not look different. Values stay text, because `0010` is no number.
  * @param arrays paths from the root, e.g. `ORDERS05/IDOC/E1EDP01`
  */
-export function xmlToJson(root: XmlElement, arrays: ReadonlySet<string>): { ok: true; text: string } | Bad {
+export function elementToJson(root: XmlElement, arrays: ReadonlySet<string> = NONE): JsonText | Bad {
   try {
     const name = localName(root.name)
     return { ok: true, text: JSON.stringify({ [name]: jsonOf(root, name, arrays) }) }
@@ -16,6 +16,19 @@ export function xmlToJson(root: XmlElement, arrays: ReadonlySet<string>): { ok: 
     throw thrown
   }
 }
+
+/** The same of a document. */
+export function textToJson(text: string, arrays?: ReadonlySet<string>): JsonText | Bad {
+  const parsed = parseXml(text)
+  return parsed.ok ? elementToJson(parsed.root, arrays) : parsed
+}
+
+interface JsonText {
+  readonly ok: true
+  readonly text: string
+}
+
+const NONE: ReadonlySet<string> = new Set()
 
 class UnknownEntity extends Error {}
 

@@ -1,6 +1,6 @@
 import { XMLBuilder, XMLParser, XMLValidator } from 'fast-xml-parser'
 import type { Delivery } from '#domain/source'
-import { type Bad, bad, contentType, decodeText, findEncodingProblem } from './body.ts'
+import { type Bad, bad, contentType, decodeText, findEncodingProblem, isJsonType, mediaType } from './body.ts'
 
 /** A node as `fast-xml-parser` has it in `preserveOrder`: one name with its children, or text; attributes under `:@`. */
 export type XmlNode = Readonly<Record<string, unknown>>
@@ -96,13 +96,26 @@ function findForbidden(text: string): Bad | undefined {
 
 const BANG = 0x21
 
-/** The text of an XML body: in the charset of its content type, else of its declaration (RFC 7303 §3). */
+/** By its content type, or by how it begins where that says neither XML nor JSON: many a sender of XML says nothing. */
+export function isXml(delivery: Delivery): boolean {
+  const type = contentType(delivery)
+  const media = mediaType(type)
+  if (media?.endsWith('/xml') || media?.endsWith('+xml')) return true
+  return (
+    (media === undefined || !isJsonType(type)) && BEGIN.test(Buffer.from(delivery.body.subarray(0, 100)).toString())
+  )
+}
+
+const BEGIN = /^\ufeff?\s*</
+
+/** The text of an XML body. */
 export function readXmlText(delivery: Delivery): { ok: true; text: string } | Bad {
-  const problem = findEncodingProblem(delivery)
-  if (problem) return problem
-  const { body } = delivery
-  const type = contentType(delivery) ?? ''
-  const text = decodeText(body, /charset\s*=/i.test(type) ? type : `; charset=${declaredCharset(body)}`)
+  return findEncodingProblem(delivery) ?? decodeXml(delivery.body, contentType(delivery))
+}
+
+/** In the charset of the content type, else of the declaration (RFC 7303 §3). */
+export function decodeXml(bytes: Uint8Array, type = ''): { ok: true; text: string } | Bad {
+  const text = decodeText(bytes, /charset\s*=/i.test(type) ? type : `; charset=${declaredCharset(bytes)}`)
   return text === undefined ? bad('not-utf8') : { ok: true, text }
 }
 

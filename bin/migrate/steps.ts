@@ -15,7 +15,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/^Filter$/, 'Return from the handler where the message is not wanted.'],
   [/^DBstorage$|^Persist$|^DataStore/i, 'Needless for safety: the message is stored before the answer. Remove it.'],
   [/^Variables$/, 'Keep the value in a table of your own, read and written in the handler.'],
-  [/^XmlToJsonConverter$/, 'Set "xml": "json" of the source, with "arrays" for elements that are lists.'],
+  [/^XmlToJsonConverter$/, 'Set "xmlToJson" of the subscription, with "arrays" for elements that are lists.'],
   [/^JsonToXmlConverter$/, 'Build the XML in the handler, or write JSON to the target.'],
   [/Csv.*Converter|Converter$/, 'Convert in the handler; "split": { "csv": … } of the source reads CSV.'],
   [/Validator$/, 'Check in the handler and throw a PermanentError: the event waits for an operator.'],

@@ -69,3 +69,9 @@ export interface StoredEvent {
   readonly data?: string
   readonly dataBase64?: string
 }
+
+/**
+ * What one subscription's handler gets in place of what is stored, e.g. JSON for XML. Pure.
+ * @throws SluiceError with `retry: 'never'` where the event cannot be converted: the dispatch is dead at once
+ */
+export type Conversion = (event: StoredEvent) => StoredEvent

@@ -1,4 +1,5 @@
 import { type Fault, SluiceError, toFault } from '#domain/errors'
+import type { Conversion } from '#domain/event'
 import type { AttemptEnd } from '#domain/plan-attempt'
 import type { AttemptRecord, ClaimedDispatch, Clock, Effect, Log, Work } from '#domain/ports'
 import type { SubscriptionPolicy } from '#domain/subscription'
@@ -10,6 +11,7 @@ import { type Handler, toHandlerEvent } from './handler.ts'
 export interface ActiveSubscription extends SubscriptionPolicy {
   readonly handler: Handler
   readonly fetch?: FetchSpec
+  readonly convert?: Conversion
 }
 
 export interface AttemptParts {
@@ -73,7 +75,8 @@ function handle(
   scope: AttemptScope,
   record: Parameters<Handler>[1]['record'],
 ) {
-  return subscription.handler(toHandlerEvent(dispatch.event), {
+  const event = subscription.convert?.(dispatch.event) ?? dispatch.event
+  return subscription.handler(toHandlerEvent(event), {
     dispatch: dispatch.id,
     subscription: subscription.name,
     run: dispatch.run,

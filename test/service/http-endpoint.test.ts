@@ -15,10 +15,12 @@ describe('an HTTPS iFlow’s address in a CAP app', () => {
       {
         sources: {
           inbound: { kind: 'http', path: 'ERP/Orders/*', auth, id: 'SAP_ApplicationID' },
+          reading: { kind: 'http', path: 'erp/xml', auth, csrf: false, replyWhen: 'handled', replyFrom: 'json' },
           answering: { kind: 'http', path: 'erp/ask', auth, csrf: false, replyWhen: 'handled', errors: 'text' },
         },
         subscriptions: {
           orders: { on: 'http.erp.*', handler, order: 'park', retry: { attempts: 1 } },
+          json: { on: 'http.erp.xml.*', handler, order: 'none', retry: { attempts: 1 }, xmlToJson: true },
         },
       },
       {},
@@ -86,6 +88,24 @@ describe('an HTTPS iFlow’s address in a CAP app', () => {
     expect(failed.text).not.to.include('the ERP says no')
     const [failure] = await read(`Dispatches?$filter=mplStatus eq 'FAILED'`)
     expect(failure?.status).to.equal('dead')
+  })
+
+  it('makes JSON of XML for the subscription that asks, and for no other', async () => {
+    const ask = (body: string) =>
+      app.request('/http/erp/xml', { method: 'POST', body, headers: { authorization, 'content-type': 'text/xml' } })
+    expect((await ask('<fail/>')).status).to.equal(200)
+    const failed = await ask('<fail>it sees the element</fail>')
+    expect([failed.status, failed.json<{ code: string }>().code]).to.deep.equal([500, 'Error'])
+    const dispatches = await read(`Dispatches?$filter=subscription eq 'json' and mplStatus eq 'FAILED'`)
+    expect(dispatches).to.have.length(1)
+    for (;;) {
+      const [event] = await read(`Events?$filter=event eq ${dispatches[0]?.event}&$expand=dispatches`)
+      const all = (event?.dispatches ?? []) as { subscription: string; mplStatus: string }[]
+      const other = all.find(({ subscription }) => subscription === 'orders')
+      if (other?.mplStatus === 'PROCESSING') continue
+      expect(other?.mplStatus).to.equal('COMPLETED')
+      break
+    }
   })
 
   it('leaves every other path below /http/ to the app, and shows the addresses that it takes', async () => {

@@ -1,18 +1,37 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { SluiceError } from '#domain/errors'
+import type { StoredEvent } from '#domain/event'
 import { http } from '../../../adapters/sources/http.ts'
+import { xmlToJson } from '../../../adapters/sources/index.ts'
 import { bytes, draftOf, normalize } from '../../helpers/deliveries.ts'
 
-const source = http({ path: 'xml', auth: { kind: 'none' }, xml: 'json' })
+const source = http({ path: 'xml', auth: { kind: 'none' } })
+const byId = http({ path: 'xml', auth: { kind: 'none' }, id: '/a/b' })
 const headers = { 'content-type': 'application/xml' }
-const toJson = (body: string | Uint8Array, type = 'application/xml') =>
-  JSON.parse(draftOf(source, { body, headers: { 'content-type': type } }).data ?? '') as unknown
-const refused = (body: string | Uint8Array) => {
-  const [item] = normalize(source, { body, headers })
-  return item && 'ok' in item && !item.ok ? `${item.reason}: ${item.detail}` : 'an event'
+/** What is stored of a body of kind `http`. */
+const stored = (body: string | Uint8Array, type = 'application/xml') =>
+  draftOf(source, { body, headers: { 'content-type': type } }) as unknown as StoredEvent
+const toJson = (body: string | Uint8Array, type?: string, arrays?: readonly string[]) => {
+  const { data = '', dataBase64, attributes } = xmlToJson(arrays ? { arrays } : {})(stored(body, type))
+  expect([dataBase64, attributes.datacontenttype]).to.deep.equal([undefined, 'application/json'])
+  return JSON.parse(data) as unknown
+}
+const refusal = (body: string | Uint8Array): SluiceError | undefined => {
+  try {
+    xmlToJson()(stored(body))
+    return undefined
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) return thrown
+    throw thrown
+  }
+}
+const refused = (body: string): string => {
+  const { code, message, retry } = refusal(body) ?? {}
+  return `${code}: ${/ \((.+)\)\. /.exec(message ?? '')?.[1]}, ${retry}`
 }
 
-describe('http: XML as JSON', () => {
+describe('xmlToJson', () => {
   it('keeps values as text, by local names, with attributes beside', () => {
     const body =
       '<?xml version="1.0" encoding="UTF-8"?>\n<!-- c --><n:Order xmlns:n="urn:o" n:id="0010" note="a&amp;b">\n' +
@@ -48,6 +67,32 @@ describe('http: XML as JSON', () => {
     expect(toJson(`\ufeff<a>ü</a>`)).to.deep.equal({ a: 'ü' })
   })
 
+  it('makes lists of what `arrays` names, by its path from the root', () => {
+    const body = '<n:ORDERS05 xmlns:n="u"><IDOC><E1EDP01><A>1</A></E1EDP01><A/></IDOC></n:ORDERS05>'
+    expect(toJson(body, 'text/xml', ['/ORDERS05/IDOC/E1EDP01', 'ORDERS05/A'])).to.deep.equal({
+      ORDERS05: { IDOC: { E1EDP01: [{ A: '1' }], A: '' } },
+    })
+  })
+
+  it('takes XML under any type but JSON’s, and leaves JSON and an event without data as they are', () => {
+    for (const type of ['text/xml', 'application/soap+xml; charset=utf-8', 'text/plain', 'application/octet-stream']) {
+      expect(toJson('<a>1</a>', type), type).to.deep.equal({ a: '1' })
+    }
+    for (const event of [
+      stored('{"a": 12345678901234567890}', 'application/json'),
+      { ...stored('<a/>'), data: undefined } as unknown as StoredEvent,
+    ]) {
+      expect(xmlToJson()(event)).to.equal(event)
+    }
+  })
+
+  it('changes nothing of what is stored', () => {
+    const event = stored('<a>1</a>')
+    const before = structuredClone(event)
+    xmlToJson()(event)
+    expect(event).to.deep.equal(before)
+  })
+
   it('keeps the text of any value', () => {
     const text = fc.string({ unit: 'grapheme' }).map((one) => one.replaceAll(/[\p{Cc}\ufffe\uffff]/gu, ''))
     const escaped = (one: string) => one.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
@@ -64,7 +109,7 @@ const LOL = `<!DOCTYPE lolz [<!ENTITY a "lol">${Array.from(
   (_, n) => `<!ENTITY ${'bcdefghij'[n]} "${`&${'abcdefghi'[n]};`.repeat(10)}">`,
 ).join('')}]><a>&j;</a>`
 
-describe('http: XML that is an attack goes to quarantine', () => {
+describe('xmlToJson: XML that is an attack ends the dispatch at once', () => {
   for (const [what, body, reason] of [
     ['a bomb of entities', LOL, 'xml-forbidden: document type'],
     ['an external entity', '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', 'xml-forbidden'],
@@ -92,13 +137,17 @@ describe('http: XML that is an attack goes to quarantine', () => {
     ['an attribute twice', '<a b="1" b="2"/>', 'not-xml'],
   ] as const) {
     it(what, () => {
-      expect(refused(body)).to.match(new RegExp(`^${reason}`))
+      expect(refused(body)).to.match(new RegExp(`^${reason}.*, never$`))
+      // Where a field of the source stands in the body it is read before anything is stored.
+      const [item] = normalize(byId, { body, headers })
+      expect(item).to.include({ ok: false, reason: reason.split(':')[0] })
     })
   }
 
   it('says nothing of the body', () => {
-    const [item] = normalize(source, { body: '<a>secret</b>', headers })
-    expect(JSON.stringify(item)).not.to.include('secret')
+    const { message } = refusal('<a>secret</b>') ?? {}
+    expect(message).to.include('(InvalidTag)').and.not.include('secret')
+    expect(JSON.stringify(normalize(byId, { body: '<a>secret</b>', headers }))).not.to.include('secret')
   })
 
   it('what only looks like a declaration passes', () => {
@@ -107,7 +156,7 @@ describe('http: XML that is an attack goes to quarantine', () => {
     })
   })
 
-  it('any garbage is an event or in quarantine, and nothing throws', () => {
+  it('any garbage is JSON or refused, and in quarantine where the source reads it', () => {
     const tags = fc.constantFrom(
       '<a>',
       '</a>',
@@ -128,7 +177,8 @@ describe('http: XML that is an attack goes to quarantine', () => {
     )
     fc.assert(
       fc.property(fc.array(tags, { maxLength: 30 }), (parts) => {
-        expect(normalize(source, { body: parts.join(''), headers })).to.have.length(1)
+        refusal(parts.join('') || 'x')
+        expect(normalize(byId, { body: parts.join(''), headers })).to.have.length(1)
       }),
     )
   })

@@ -35,6 +35,7 @@ export function lazyInbox(connect: () => Promise<OpenInbox>): CdsInbox {
       release: async (lanes) => inbox().work.release(lanes),
       effects: async (keys) => inbox().work.effects(keys),
       payload: async (delivery) => inbox().work.payload(delivery),
+      delivery: async (key) => inbox().work.delivery(key),
       ends: async (event) => inbox().work.ends(event),
       nextDueAt: async (subscriptions) => inbox().work.nextDueAt(subscriptions),
       backlog: async (subscriptions, bounds) => inbox().work.backlog(subscriptions, bounds),

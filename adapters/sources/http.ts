@@ -8,6 +8,7 @@ import { csrfGuard, isCsrfFetch } from './csrf.ts'
 import { byId, joinId, toItem } from './draft.ts'
 import { canonicalType, compileField, compileFields, FIELD_OPTIONS, type FieldOptions, type Locator } from './fields.ts'
 import { CONTENT_OPTIONS, type ContentOptions, compileContent, type Part } from './http-content.ts'
+import { compileKept } from './http-kept.ts'
 import { answerCaller, answerUnhandled, finishAnswer, type ReplyOptions } from './http-reply.ts'
 import { identityWithoutId } from './identity.ts'
 import { checkOneOf, checkOptions, misconfigured } from './options.ts'
@@ -27,6 +28,8 @@ export interface HttpOptions extends FieldOptions, ContentOptions, ReplyOptions 
   /** What identifies a delivery; without it, and without `identity`, each is an event of its own. */
   readonly id?: Locator | readonly Locator[]
   readonly identity?: 'none' | { readonly hashWindowMs: number }
+  /** What else handlers and operators may read: a header's name, or `query:<name>`. */
+  readonly keep?: readonly string[]
   /** `handled`: the caller waits for what the handler returns. */
   readonly replyWhen?: 'stored' | 'handled'
   /** Longest wait for it, in ms; 30,000. After it the answer is 202. */
@@ -47,6 +50,7 @@ const OPTIONS = [
   'maxBytes',
   'id',
   'identity',
+  'keep',
   'replyWhen',
   'replyTimeoutMs',
   'replyFrom',
@@ -70,6 +74,7 @@ export function http(options: HttpOptions): Source {
   if (specs.length === 0) checkAuth('http', undefined)
   const normalize = compileNormalize(options)
   const guard = csrfGuard()
+  const keep = compileKept('http', options.keep)
   const waits = options.replyWhen === 'handled'
 
   async function verify(delivery: Delivery, context: SourceContext): Promise<Verification> {
@@ -97,6 +102,7 @@ export function http(options: HttpOptions): Source {
     },
     verify,
     normalize,
+    ...(keep ? { keep } : {}),
     reply(outcome, _delivery, ends) {
       const unhandled = waits ? answerUnhandled(outcome) : undefined
       // A caller that wanted to wait and did not hear the end must not take "stored" for "done".

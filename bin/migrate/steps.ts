@@ -1,6 +1,9 @@
 /** What becomes of a step of a flow, by its activity; nothing of it can be written without knowing the business. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/^Script$/, 'Write in the handler what the script does; headers are in context.delivery, the body is payload().'],
+  [
+    /^Script$/,
+    'Write in the handler what the script does; headers are in context.delivery(), the body is context.payload().',
+  ],
   [/Mapping$/, 'Map in the handler: event.data is the parsed message, what you return is kept with the dispatch.'],
   [/^IDMapping$|^IdempotentProcess/, 'Set "id" of the source to where the message id is: repetitions are recognized.'],
   [/^Enricher$/, 'A content modifier: set the values in the handler.'],

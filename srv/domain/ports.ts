@@ -1,5 +1,6 @@
 import type { Backlog, BacklogBounds } from './backlog.ts'
 import type { EventAttributes, Nature, ObjectRef, StoredEvent } from './event.ts'
+import type { KeptDelivery } from './kept-delivery.ts'
 import type { DeliveryLabels } from './labels.ts'
 import type { CheckpointState } from './plan-poll.ts'
 import type { BadReason, DispatchEnd, Outcome } from './source.ts'
@@ -177,6 +178,8 @@ export interface Work {
   effects(keys: readonly { scope: string; object: string }[]): Promise<readonly (ObjectVersion | undefined)[]>
   /** The raw bytes of a delivery; undefined once retention has removed them. */
   payload(delivery: string): Promise<Uint8Array | undefined>
+  /** How a delivery came; undefined once retention has removed it. */
+  delivery(key: string): Promise<KeptDelivery | undefined>
   /** All dispatches of an event, of every run, ended or not. */
   ends(event: string): Promise<readonly DispatchEnd[]>
   /** When a lane of these subscriptions next becomes due, if any: how long an idle worker may rest. */

@@ -140,6 +140,8 @@ export interface Source {
   readonly hosts?: readonly string[]
   /** Deliveries come to `/http/<path>` and nowhere else; letter case does not matter, a closing `/*` takes all below. */
   readonly path?: string
+  /** What of a delivery is kept beside its body and the headers that are safe anyway, by name. */
+  keep?(delivery: Delivery): Readonly<Record<string, string>>
   /** The answer waits for the handlers of the delivery's events; without it, only for the commit. */
   readonly replyWhen?: ReplyWhenHandled
   handshake?(delivery: Delivery, context: SourceContext): Awaitable<Reply | Refusal | Undecided | undefined>

@@ -15,7 +15,7 @@ export interface ActiveSubscription extends SubscriptionPolicy {
 }
 
 export interface AttemptParts {
-  readonly work: Pick<Work, 'effects' | 'payload'>
+  readonly work: Pick<Work, 'effects' | 'payload' | 'delivery'>
   readonly targets: Readonly<Record<string, Target>>
   readonly clock: Clock
   readonly log: Log
@@ -91,6 +91,7 @@ function handle(
     record,
     targets: scope.sessions,
     payload: () => parts.work.payload(dispatch.event.delivery),
+    delivery: () => parts.work.delivery(dispatch.event.delivery),
   })
 }
 

@@ -1,4 +1,5 @@
 import type { EventAttributes, ObjectRef, StoredEvent } from '#domain/event'
+import type { KeptDelivery } from '#domain/kept-delivery'
 import type { Log } from '#domain/ports'
 import type { Awaitable } from '#domain/source'
 import type { HandlerTarget, TargetRecord } from '#domain/target'
@@ -38,6 +39,8 @@ export interface HandlerContext<TargetName extends string = string> {
   readonly targets: Readonly<Record<TargetName, HandlerTarget>>
   /** The delivery's bytes as they came; undefined once retention has removed them. */
   payload(): Promise<Uint8Array | undefined>
+  /** How it came: method, path, headers, caller. Undefined once retention has removed it. */
+  delivery(): Promise<KeptDelivery | undefined>
 }
 
 /**

@@ -133,7 +133,7 @@ export function createReceiver(parts: ReceiverParts) {
       method: delivery.method,
       // Without the query, which may hold a token.
       url: delivery.path.slice(0, MAX_URL_LENGTH),
-      headers: safeHeaders(delivery.headers),
+      headers: safeHeaders(delivery.headers, source.keep?.(delivery)),
       body: delivery.body,
       bodyHash,
       authlevel: verified.authlevel,

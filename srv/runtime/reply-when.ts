@@ -113,6 +113,7 @@ export function createCallers(
       release: (lanes) => inner.release(lanes),
       effects: (keys) => inner.effects(keys),
       payload: (delivery) => inner.payload(delivery),
+      delivery: (key) => inner.delivery(key),
       ends: (event) => inner.ends(event),
       nextDueAt: (subscriptions) => inner.nextDueAt(subscriptions),
       backlog: (subscriptions, bounds) => inner.backlog(subscriptions, bounds),

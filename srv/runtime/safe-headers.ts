@@ -39,9 +39,10 @@ function isSafe(name: string): boolean {
   return safe
 }
 
-/** JSON of the headers an operator may see. */
-export function safeHeaders(headers: Headers): string {
+/** JSON of the headers an operator may see, and of what else the source keeps. */
+export function safeHeaders(headers: Headers, others?: Readonly<Record<string, string>>): string {
   const kept: Record<string, string> = {}
+  for (const name in others) kept[name] = (others[name] ?? '').slice(0, MAX_VALUE_LENGTH)
   for (const name in headers) {
     if (isSafe(name)) kept[name] = (headers[name] ?? []).join(', ').slice(0, MAX_VALUE_LENGTH)
   }

@@ -4,6 +4,7 @@ import type { Backlog } from '#domain/backlog'
 import type { Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type KeptRow, toKept } from '../kept-delivery.ts'
 import { type EndRow, toEnd } from '../rows.ts'
 import { backlogOf } from './backlog.ts'
 import { claim } from './claim.ts'
@@ -56,6 +57,15 @@ export function cqlWork(database: CqlDatabase): Work {
           SELECT.from('sluice.Payloads').columns('bytes').where({ delivery }),
         )
         return row?.bytes ? new Uint8Array(await buffer(row.bytes)) : undefined
+      }),
+    delivery: (key) =>
+      database.transaction(async (tx) => {
+        const row = await tx.row<KeptRow>(
+          SELECT.from('sluice.Deliveries')
+            .columns('receivedAt', 'method', 'url', 'headers', 'principal')
+            .where({ ID: key }),
+        )
+        return row && toKept(key, row)
       }),
     ends: (event) =>
       database.transaction(async (tx) => {

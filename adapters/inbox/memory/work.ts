@@ -8,6 +8,7 @@ import type {
   Work,
 } from '#domain/ports'
 import type { DispatchEnd } from '#domain/source'
+import { toKept } from '../kept-delivery.ts'
 import { memoryBacklog } from './backlog.ts'
 import { compose, type MemoryDispatch, type MemoryLane, type MemoryState } from './state.ts'
 
@@ -33,6 +34,10 @@ export function memoryWork(state: MemoryState): Work {
     },
     effects: async (keys) => keys.map(({ scope, object }) => state.effects.get(compose(scope, object))),
     payload: async (delivery) => state.deliveries.get(delivery)?.payload?.slice(),
+    delivery: async (key) => {
+      const found = state.deliveries.get(key)
+      return found && toKept(key, { ...found, principal: found.principal ?? null })
+    },
     ends: async (event) => [...state.dispatches.values()].filter((one) => one.event.key === event).map(toEnd),
     nextDueAt: async (subscriptions) => {
       const due = [...state.lanes.values()]

@@ -1,6 +1,7 @@
 import type { LaneSettlement, Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type KeptRow, toKept } from '../kept-delivery.ts'
 import { type EndRow, toEnd } from '../rows.ts'
 import { backlog } from './backlog.ts'
 import { claim } from './claim.ts'
@@ -15,6 +16,11 @@ const EFFECTS = statement(
 )
 
 const PAYLOAD = statement('payload', 'SELECT bytes FROM sluice_payloads WHERE delivery = $1')
+
+const DELIVERY = statement(
+  'delivery',
+  'SELECT receivedat AS "receivedAt", method, url, headers, principal FROM sluice_deliveries WHERE id = $1',
+)
 
 const NEXT_DUE = statement(
   'next_due',
@@ -56,6 +62,10 @@ export function postgresWork({ database, moment }: Pick<IntakeContext, 'database
     payload: async (delivery) => {
       const [row] = await database.run<{ bytes: Uint8Array }>(PAYLOAD, [delivery])
       return row && new Uint8Array(row.bytes)
+    },
+    delivery: async (key) => {
+      const [row] = await database.run<KeptRow>(DELIVERY, [key])
+      return row && toKept(key, row)
     },
     ends: async (event) => (await database.run<EndRow>(ENDS, [event])).map(toEnd),
     nextDueAt: async (subscriptions) => {

@@ -1,6 +1,7 @@
 import type { Work } from '#domain/ports'
 import type { ObjectVersion } from '#domain/version'
 import { effectHash } from '../hash.ts'
+import { type KeptRow, toKept } from '../kept-delivery.ts'
 import { type EndRow, toEnd } from '../rows.ts'
 import { backlogOf } from './backlog.ts'
 import { claimLanes } from './claim.ts'
@@ -32,6 +33,11 @@ export function sqliteWork(writer: Writer): Work {
         keys.map(({ scope, object }) => toVersion(tx.get<VersionRow>(SELECT_EFFECT, effectHash(scope, object)))),
       ),
     payload: (delivery) => call((tx) => readPayload(tx, delivery)),
+    delivery: (key) =>
+      call((tx) => {
+        const row = tx.get<KeptRow>(SELECT_DELIVERY, key)
+        return row && toKept(key, row)
+      }),
     ends: (event) => call((tx) => tx.all<EndRow>(SELECT_ENDS, `${event}:`, `${event};`).map(toEnd)),
     nextDueAt: (subscriptions) =>
       call((tx) => {
@@ -65,6 +71,7 @@ const toVersion = (row: VersionRow | undefined): ObjectVersion | undefined =>
 const RENEW = 'UPDATE sluice_Lanes SET availableAt = ? WHERE ID = ? AND owner = ?'
 const SELECT_EFFECT = 'SELECT version, contentHash FROM sluice_Effects WHERE hash = ?'
 const SELECT_PAYLOAD = 'SELECT bytes FROM sluice_Payloads WHERE delivery = ?'
+const SELECT_DELIVERY = 'SELECT receivedAt, method, url, headers, principal FROM sluice_Deliveries WHERE ID = ?'
 const SELECT_DATA = 'SELECT data FROM sluice_Events WHERE event = ?'
 const SELECT_ENDS = 'SELECT subscription, run, status, reason, result FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
 const NEXT_DUE = 'SELECT min(availableAt) AS at FROM sluice_Lanes WHERE subscription = ? AND availableAt IS NOT NULL'

@@ -240,6 +240,12 @@ describe('http: what is refused at start', () => {
     ['split.csv.separator', { split: { csv: { separator: '"' } } }],
     ['identity', { id: '/id', identity: 'none' }],
     ['errors', { errors: 'html' as 'text' }],
+    ['keep[0]', { keep: ['/order'] }],
+    ['keep[1]', { keep: ['x-shop', 'Authorization'] }],
+    ['keep[0]', { keep: ['query:access_token'] }],
+    ['keep[0]', { keep: ['Cookie'] }],
+    ['keep[0]', { keep: ['a b'] }],
+    ['keep', { keep: 'x-shop' as never }],
   ] as const satisfies readonly (readonly [string, Partial<HttpOptions>])[]) {
     it(`${option}: ${JSON.stringify(options)}`, () => {
       expect(() => make(options))

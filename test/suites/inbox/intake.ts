@@ -40,6 +40,23 @@ export function intakeSuite(use: UseInbox): void {
       }
     })
 
+    it('tells how a delivery came: when, by which request, and from whom', async () => {
+      const { inbox } = use()
+      const headers = '{"sap_sender":"SHÖP","query:mode":"a\\u0000b"}'
+      const from = { method: 'PUT', url: '/http/erp/orders/4711', headers, principal: 'shop' }
+      const { principal: _, ...unnamed } = from
+      const [known, unknown] = [sender(use()).one({}, from), sender(use()).one({}, unnamed)]
+      await accept(inbox, known, unknown)
+      const { key, receivedAt } = known
+      const { method, url: path, principal } = from
+      const facts = { method, path, headers: JSON.parse(headers) as object }
+      expect(await inbox.work.delivery(key)).to.deep.equal({ key, receivedAt, ...facts, principal })
+      expect(await inbox.work.delivery(unknown.key))
+        .to.deep.include(facts)
+        .and.not.have.property('principal')
+      expect(await inbox.work.delivery('0190a000-0000-7000-8000-000000000000')).to.equal(undefined)
+    })
+
     it('peer defect 24: hands data on as the sender wrote it: key order, long integers, escapes', async () => {
       const { inbox } = use()
       await inbox.admin.register([ORDERS])

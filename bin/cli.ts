@@ -120,7 +120,7 @@ async function explain(misused: Misused, words: readonly string[], terminal: Ter
 }
 
 /** Options that may be given several times. */
-const LISTS: readonly string[] = ['_', 'state', 'option', 'o', 'header', 'H', 'also', 'events', 'dispatches']
+const LISTS: readonly string[] = ['_', 'state', 'status', 'option', 'o', 'header', 'H', 'also', 'events', 'dispatches']
 
 /** yargs makes a list of an option that was given twice, whatever it is declared as. */
 function refuseDoubles(args: Readonly<Record<string, unknown>>): void {

@@ -24,10 +24,14 @@ service CockpitService {
     mixin {
       dispatches : Association to many Dispatches
                      on dispatches.event = $projection.event;
+      // Also for filters: what a caller's answer or a message monitor calls a message's ids belongs to the delivery.
+      broughtBy  : Association to one Deliveries
+                     on broughtBy.ID = $projection.delivery;
     }
     into {
       *,
-      dispatches
+      dispatches,
+      broughtBy
     }
     excluding {
       data,

@@ -16,7 +16,11 @@ export const show = command({
   about: 'Show one event with its delivery, dispatches and attempts',
   options: (yargs) =>
     gatewayOptions(yargs)
-      .positional('event', { type: 'string', demandOption: true, describe: "Its key, or the sender's id" })
+      .positional('event', {
+        type: 'string',
+        demandOption: true,
+        describe: "Its key, the sender's id, or the key of its delivery (SAP_MessageProcessingLogID)",
+      })
       .option('payload', {
         type: 'boolean',
         default: false,
@@ -27,7 +31,14 @@ export const show = command({
   run: async (args, terminal) => {
     const client = await openGateway(args, terminal, terminal.interruption())
     const event = await findEvent(client, args.event)
-    const [delivery] = await client.read<Row>('Deliveries', { filter: `ID eq ${event.delivery}` })
+    const [delivery] = await readDelivery(client, event?.delivery ?? args.event)
+    if (!event) {
+      // A repetition, a conflict, what waits in quarantine: it came, and no event was made of it.
+      if (!delivery) throw new SluiceError('not-found', `There is no event "${args.event}".`, { retry: 'never' })
+      if (args.json) terminal.out(toJson({ event: null, delivery }))
+      else printDelivery(terminal, args.event, delivery)
+      return EXIT.ok
+    }
     const payload = args.payload ? await client.call<string | null>(`data(event=${event.event})`) : undefined
     if (args.json)
       terminal.out(toJson({ ...event, delivery: delivery ?? event.delivery, ...(args.payload ? { payload } : {}) }))
@@ -36,15 +47,18 @@ export const show = command({
   },
 })
 
-/** @throws SluiceError `not-found`; `usage` where several senders use the id */
-async function findEvent(client: GatewayClient, wanted: string): Promise<EventRow & Row> {
+const readDelivery = (client: GatewayClient, key: string): Promise<readonly Row[]> =>
+  isUuid(key) ? client.read<Row>('Deliveries', { filter: `ID eq ${key}` }) : Promise.resolve([])
+
+/** @throws SluiceError `usage` where several events are meant */
+async function findEvent(client: GatewayClient, wanted: string): Promise<(EventRow & Row) | undefined> {
   const expand = 'dispatches($orderby=ID;$expand=history($orderby=n))'
-  const filter = isUuid(wanted) ? `event eq ${wanted} or id eq ${quote(wanted)}` : `id eq ${quote(wanted)}`
+  const byKey = isUuid(wanted) ? `event eq ${wanted} or delivery eq ${wanted} or ` : ''
+  const filter = `${byKey}id eq ${quote(wanted)}`
   const [event, ...others] = await client.read<EventRow & Row>('Events', { filter, expand, top: 10 })
-  if (!event) throw new SluiceError('not-found', `There is no event "${wanted}".`, { retry: 'never' })
-  if (others.length === 0) return event
+  if (!event || others.length === 0) return event
   const found = [event, ...others].map(({ event: key, origin }) => `${key} (${origin})`)
-  throw usage(`Several events have the id "${wanted}": ${found.join(', ')}.`, 'Name one by its key.')
+  throw usage(`"${wanted}" stands for several events: ${found.join(', ')}.`, 'Name one by its key.')
 }
 
 const HIDDEN = new Set(['event', 'delivery', 'dispatches', 'unrouted'])
@@ -53,9 +67,7 @@ function print(terminal: Terminal, event: EventRow & Row, delivery: Row | undefi
   const { out, paint } = terminal
   out(paint('bold', `Event ${event.event}`))
   for (const [name, value] of Object.entries(event)) if (!HIDDEN.has(name)) field(terminal, name, value)
-  out(paint('bold', `Delivery ${safe(event.delivery)}`))
-  if (!delivery) out('  removed by retention')
-  for (const [name, value] of Object.entries(delivery ?? {})) if (name !== 'ID') field(terminal, name, value)
+  printDelivery(terminal, event.delivery, delivery)
   out(
     paint(
       'bold',
@@ -65,7 +77,7 @@ function print(terminal: Terminal, event: EventRow & Row, delivery: Row | undefi
     ),
   )
   for (const dispatch of event.dispatches) {
-    out(`  ${paint(colorOf(dispatch.status), safe(describeDispatch(dispatch)))}`)
+    out(`  ${paint(colorOf(dispatch.status), safe(describeDispatch(dispatch)))}  ${safe(dispatch.mplStatus)}`)
     out(paint('dim', `    ${safe(dispatch.ID)}`))
     if (dispatch.status === 'waiting' && dispatch.availableAt) out(`    next at ${shortTime(dispatch.availableAt)}`)
     for (const attempt of dispatch.history ?? []) out(`    ${describeAttempt(attempt)}`)
@@ -74,6 +86,12 @@ function print(terminal: Terminal, event: EventRow & Row, delivery: Row | undefi
     out(paint('bold', 'Payload'))
     out(payload === null ? '  removed by retention, or none' : safe(payload))
   }
+}
+
+function printDelivery(terminal: Terminal, key: string, delivery: Row | undefined): void {
+  terminal.out(terminal.paint('bold', `Delivery ${safe(key)}`))
+  if (!delivery) terminal.out('  removed by retention')
+  for (const [name, value] of Object.entries(delivery ?? {})) if (name !== 'ID') field(terminal, name, value)
 }
 
 function field({ out, paint }: Terminal, name: string, value: unknown): void {

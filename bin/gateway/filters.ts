@@ -4,7 +4,22 @@ import { and, firstKeyAt, quote } from './odata.ts'
 export const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure', 'unrouted'] as const
 export type State = (typeof STATES)[number]
 
-export interface EventFilters {
+/** The same in the words of Cloud Integration's message monitor. */
+export const STATUS_WORDS = [
+  'PROCESSING',
+  'RETRY',
+  'COMPLETED',
+  'FAILED',
+  'ESCALATED',
+  'ABANDONED',
+  'CANCELLED',
+  'DISCARDED',
+] as const
+
+/** Columns of a delivery, as its sender filled them (`SAP_ApplicationID` and the like). */
+export const LABELS = ['applicationId', 'correlationId', 'sender', 'receiver', 'messageType'] as const
+
+export interface EventFilters extends Partial<Readonly<Record<(typeof LABELS)[number], string | undefined>>> {
   readonly state?: readonly State[] | undefined
   /** Exact, or with `*` at the end. */
   readonly type?: string | undefined
@@ -12,6 +27,11 @@ export interface EventFilters {
   readonly subscription?: string | undefined
   readonly subject?: string | undefined
   readonly id?: string | undefined
+  readonly status?: readonly (typeof STATUS_WORDS)[number][] | undefined
+  /** Key of the delivery: what its caller got as `SAP_MessageProcessingLogID`. */
+  readonly delivery?: string | undefined
+  /** In any kept header of the delivery: a passport, a predecessor's id. */
+  readonly inHeaders?: string | undefined
   /** Moment or span before now, in ms since 1970. */
   readonly since?: number | undefined
   readonly until?: number | undefined
@@ -27,8 +47,27 @@ export function eventCondition(filters: EventFilters): string | undefined {
     type === undefined ? undefined : typeCondition(type),
     subject === undefined ? undefined : `subject eq ${quote(subject)}`,
     id === undefined ? undefined : `id eq ${quote(id)}`,
+    ...deliveryConditions(filters),
+    statusCondition(filters),
     stateCondition(filters),
   )
+}
+
+function deliveryConditions(filters: EventFilters): readonly (string | undefined)[] {
+  const { delivery, inHeaders } = filters
+  return [
+    delivery === undefined ? undefined : `delivery eq ${delivery}`,
+    ...LABELS.map((label) => filters[label] && `broughtBy/${label} eq ${quote(filters[label])}`),
+    // Hexadecimal digits are written either way.
+    inHeaders && `contains(tolower(broughtBy/headers),${quote(inHeaders.toLowerCase())})`,
+  ]
+}
+
+function statusCondition({ status = [], subscription }: EventFilters): string | undefined {
+  if (status.length === 0) return undefined
+  const words = status.map((word) => `d/mplStatus eq ${quote(word)}`).join(' or ')
+  const named = subscription === undefined ? undefined : `d/subscription eq ${quote(subscription)}`
+  return `dispatches/any(d:${and(named, `(${words})`)})`
 }
 
 /** The condition for the dispatches of an event. */

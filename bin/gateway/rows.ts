@@ -16,6 +16,8 @@ export interface DispatchRow {
   readonly subscription: string
   readonly run: number
   readonly status: string
+  /** The same in the words of a message monitor. */
+  readonly mplStatus: string
   readonly reason: string | null
   readonly attempts: number
   readonly availableAt: string | null
@@ -41,4 +43,4 @@ export interface SourceRow {
 }
 
 export const EVENT_COLUMNS = 'event,delivery,origin,receivedAt,id,type,subject,unrouted'
-export const DISPATCH_COLUMNS = 'ID,subscription,run,status,reason,attempts,availableAt,finishedAt'
+export const DISPATCH_COLUMNS = 'ID,subscription,run,status,mplStatus,reason,attempts,availableAt,finishedAt'

@@ -1,20 +1,21 @@
 import { expect } from 'chai'
 import { endAll, here, lines, sluice, start } from './helpers/cli.ts'
-import { SECRET, SOURCES, type TestGateway, testGateway } from './helpers/gateway.ts'
+import { CALLER, SECRET, SOURCES, type TestGateway, testGateway } from './helpers/gateway.ts'
 
 const { github, stripe } = SOURCES
+const http = { ...SOURCES.http, csrf: false }
 
 interface Event {
   event: string
   id: string
   origin: string
-  dispatches: { ID: string; status: string; run: number }[]
+  dispatches: { ID: string; status: string; mplStatus: string; run: number }[]
 }
 
 describe('sluice against a gateway', () => {
   let gateway: TestGateway
   before(async () => {
-    gateway = await testGateway({ github, stripe })
+    gateway = await testGateway({ github, stripe, http })
   })
   afterEach(endAll)
   after(() => gateway?.cleanUp())
@@ -101,6 +102,38 @@ describe('sluice against a gateway', () => {
       expect(json).not.to.have.property('payload')
     })
 
+    it('finds an iFlow caller’s message by the id it was answered, also where no event was made of it', async () => {
+      const post = async (body: string) => {
+        const headers = {
+          authorization: `Basic ${Buffer.from(CALLER).toString('base64')}`,
+          'content-type': 'application/json',
+          SAP_ApplicationID: 'PO-4711',
+        }
+        const answer = await fetch(`${gateway.url}/http/orders`, { method: 'POST', headers, body })
+        return String(answer.headers.get('sap_messageprocessinglogid'))
+      }
+      const [good, bad] = [await post('{"fail":"no"}'), await post('{')]
+      const found = async (...args: string[]) =>
+        lines<Event & { delivery: string }>((await gateway.run(['events', '--json', ...args])).stdout)
+      for (;;) {
+        const [event, ...more] = await found('--delivery', good, '--application-id', 'PO-4711', '--status', 'FAILED')
+        if (!event) continue
+        expect([event.delivery, more.length, event.dispatches[0]]).to.deep.include(good).and.deep.include(0)
+        expect(event.dispatches[0]).to.include({ status: 'dead', mplStatus: 'FAILED' })
+        break
+      }
+      const shown = await gateway.run(['show', good])
+      expect(shown.stdout)
+        .to.match(/all: dead \(Error\) {2}FAILED/)
+        .and.include('applicationId: PO-4711')
+      const waiting = await gateway.run(['show', bad])
+      expect(waiting.stdout)
+        .to.match(new RegExp(`^Delivery ${bad}\n`))
+        .and.include('outcome: quarantined')
+      expect(JSON.parse((await gateway.run(['show', bad, '--json'])).stdout)).to.have.property('event', null)
+      expect(await gateway.run(['events', '--delivery', 'AGO_s9'])).to.include({ code: 2 })
+    })
+
     it('shows the payload to an operator who asks, and to nobody else', async () => {
       const asked = await gateway.run(['show', 'evt_show', '--payload'])
       expect(asked.stdout).to.include('amount_received')
@@ -124,7 +157,7 @@ describe('sluice against a gateway', () => {
       await send('github', 'shared')
       const { code, stderr } = await gateway.run(['show', 'shared'])
       expect(code).to.equal(2)
-      expect(stderr).to.match(/Several events have the id "shared": .*\(stripe\).*\(github\)|\(github\).*\(stripe\)/)
+      expect(stderr).to.match(/"shared" stands for several events: .*\(stripe\).*\(github\)|\(github\).*\(stripe\)/)
     })
   })
 

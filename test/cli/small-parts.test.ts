@@ -18,6 +18,7 @@ const dispatch = (ID: string, status: string, attempts = 1) => ({
   subscription: 's',
   run: 1,
   status,
+  mplStatus: status === 'done' ? 'COMPLETED' : 'PROCESSING',
   reason: null,
   attempts,
   availableAt: null,

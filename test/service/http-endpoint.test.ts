@@ -1,4 +1,7 @@
 import { expect } from 'chai'
+import { connect } from '../../bin/gateway/client.ts'
+import { collect, readEvents } from '../../bin/gateway/events.ts'
+import type { EventFilters } from '../../bin/gateway/filters.ts'
 import { type TestApp, testApp } from './app.ts'
 
 const COCKPIT = '/odata/v4/cockpit'
@@ -11,12 +14,13 @@ describe('an HTTPS iFlow’s address in a CAP app', () => {
   before(async () => {
     const auth = { kind: 'basic', users: { flow: 'env:TEST_FLOW_PASSWORD' } }
     const handler = 'test/service/handlers'
+    const keep = ['X-Shop', 'query:mode']
     app = await testApp(
       {
         sources: {
           inbound: { kind: 'http', path: 'ERP/Orders/*', auth, id: 'SAP_ApplicationID' },
           reading: { kind: 'http', path: 'erp/xml', auth, csrf: false, replyWhen: 'handled', replyFrom: 'json' },
-          answering: { kind: 'http', path: 'erp/ask', auth, csrf: false, replyWhen: 'handled', errors: 'text' },
+          answering: { kind: 'http', path: 'erp/ask', auth, csrf: false, replyWhen: 'handled', errors: 'text', keep },
         },
         subscriptions: {
           orders: { on: 'http.erp.*', handler, order: 'park', retry: { attempts: 1 } },
@@ -64,6 +68,38 @@ describe('an HTTPS iFlow’s address in a CAP app', () => {
     expect(await read(`Dispatches?$filter=mplStatus eq 'FAILED'`)).to.have.length(0)
   })
 
+  it('is found by every id that a message monitor asks for, a passport’s and a predecessor’s included', async () => {
+    const root = 'A0B1C2D3E4F5A6B7C8D9E0F1A2B3C4D5'
+    const headers = {
+      ...(await token()),
+      SAP_ApplicationID: 'PO-4712',
+      SAP_CorrelationId: 'corr-1',
+      SAP_Sender: 'SHOP',
+      SAP_Receiver: 'ERP',
+      SAP_MessageType: 'ORDERS',
+      SAP_MessageProcessingLogID: 'AGOs9predecessor',
+      'SAP-PASSPORT': `2A54482A0300E600${'20'.repeat(90)}${root}${'0'.repeat(40)}2A54482A`,
+    }
+    const answer = await app.request('/http/erp/orders/4712', { method: 'POST', body: '{}', headers })
+    const delivery = String(answer.headers.get('sap_messageprocessinglogid'))
+    const client = connect(new URL(app.url), `Basic ${Buffer.from('operator:').toString('base64')}`)
+    const find = async (filters: EventFilters) =>
+      (await collect(readEvents(client, filters, { order: 'newest', limit: 9 }))).map((event) => event.delivery)
+    const all: EventFilters = { delivery, applicationId: 'PO-4712', correlationId: 'corr-1', receiver: 'ERP' }
+    const ids: EventFilters = { ...all, sender: 'SHOP', messageType: 'ORDERS', inHeaders: root.toLowerCase() }
+    for (const [name, value] of Object.entries({ ...ids, inHeaders: 'agoS9predecessor' })) {
+      expect(await find({ [name]: value }), name).to.include(delivery)
+      const other = name === 'delivery' ? '0190a000-0000-7000-8000-000000000000' : `${value}x`
+      expect(await find({ ...ids, [name]: other }), `not ${name}`).to.deep.equal([])
+    }
+    for (;;) {
+      if ((await find({ ...ids, status: ['PROCESSING'] })).length > 0) continue
+      expect(await find({ ...ids, status: ['COMPLETED', 'RETRY'], subscription: 'orders' })).to.deep.equal([delivery])
+      expect(await find({ ...ids, status: ['COMPLETED'], subscription: 'json' })).to.deep.equal([])
+      break
+    }
+  })
+
   it('refuses without token, with a stolen one, and without credentials', async () => {
     const mine = await token()
     const post = (headers: Record<string, string>) =>
@@ -88,6 +124,17 @@ describe('an HTTPS iFlow’s address in a CAP app', () => {
     expect(failed.text).not.to.include('the ERP says no')
     const [failure] = await read(`Dispatches?$filter=mplStatus eq 'FAILED'`)
     expect(failure?.status).to.equal('dead')
+  })
+
+  it('tells a handler what a flow reads of the request: caller, method, path, headers, query', async () => {
+    const headers = { authorization, SAP_Sender: 'SHOP', 'X-Shop': 'b 4', 'X-Other': 'c' }
+    const asked = { method: 'PUT', body: '{"tell":true}', headers }
+    const answer = await app.request('/http/ERP/ask?mode=dry%20run&access_token=none', asked)
+    const told = answer.json<Record<string, unknown>>()
+    expect(told).to.include({ method: 'PUT', path: '/http/ERP/ask', principal: 'flow' })
+    expect(told.key).to.equal(answer.headers.get('sap_messageprocessinglogid'))
+    expect(told.headers).to.include({ sap_sender: 'SHOP', 'x-shop': 'b 4', 'query:mode': 'dry run' })
+    expect(JSON.stringify(told)).not.to.match(/x-other|access_token|authorization/)
   })
 
   it('makes JSON of XML for the subscription that asks, and for no other', async () => {

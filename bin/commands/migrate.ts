@@ -58,7 +58,8 @@ async function read(path: string, queue: string | undefined): Promise<Migration>
     `Nothing here can be a source${seen.length > 0 ? ` (${seen.map(safe).join('; ')})` : ''}.`,
     {
       retry: 'never',
-      remedy: 'Needed is a flow with an HTTPS sender, or cds.requires.messaging of a kind for SAP’s brokers.',
+      remedy:
+        'Needed is a flow with a sender by HTTPS, SOAP or Event Mesh, or cds.requires.messaging of a kind for SAP’s brokers.',
     },
   )
 }

@@ -51,12 +51,12 @@ ${about.map((line) => `// ${quote(line)}\n`).join('')}export default async funct
 `
 
 function report(migration: Migration): string {
-  const sources = Object.entries(migration.sources as Record<string, { kind: string; path?: string; queue?: string }>)
+  const sources = Object.entries(migration.sources as Record<string, Reported>)
   return `# What was moved, and what is open
 
 | source | kind | where |
 |---|---|---|
-${sources.map(([name, { kind, path, queue }]) => `| ${name} | ${kind} | ${quote(path ? `/http/${path}` : `/webhooks/${name}, queue ${queue ?? ''}`)} |\n`).join('')}
+${sources.map(([name, source]) => `| ${name} | ${source.kind} | ${quote(place(name, source))} |\n`).join('')}
 Secrets were not taken over: \`.env.example\` names the variables.${
     migration.from === 'cap'
       ? ' To stay in your app, copy `cds.requires.sluice`\nand `srv/handlers` into it, and `npm add cap-sluice`.'
@@ -64,6 +64,18 @@ Secrets were not taken over: \`.env.example\` names the variables.${
   }
 
 ${migration.open.length > 0 ? table(migration.open) : 'Nothing is open but the handlers.\n'}`
+}
+
+interface Reported {
+  readonly kind: string
+  readonly path?: string
+  readonly queue?: string
+  readonly consume?: string
+}
+
+function place(name: string, { path, queue, consume }: Reported): string {
+  if (path) return `/http/${path}`
+  return consume === 'pull' ? `pulled from queue ${queue}` : `/webhooks/${name}${queue ? `, queue ${queue}` : ''}`
 }
 
 const table = (open: readonly Open[]): string => `| where | step | kind | what to do |

@@ -1,13 +1,14 @@
 import { type Registration, readRegistrations } from './cap-handlers.ts'
-import { type MessagingService, readMessaging } from './cap-settings.ts'
-import { envName, type Migration, nameOf, type Open, type Subscription } from './migration.ts'
+import { type Messaging, type MessagingService, readMessaging } from './cap-settings.ts'
+import { envName, type Migration, nameOf, type Open, PULL_HINT, pulledSource, type Subscription } from './migration.ts'
 
 /**
  * What an app takes by `cds.requires.messaging`, read without running it.
  * @param folder of the app
  */
 export function migrateApp(folder: string): Migration {
-  const { services, unread } = readMessaging(folder)
+  const messaging = readMessaging(folder)
+  const { services, unread } = messaging
   const registrations = readRegistrations(
     folder,
     services.map(({ name }) => name),
@@ -22,7 +23,7 @@ export function migrateApp(folder: string): Migration {
   }))
   for (const service of services) {
     const name = nameOf(service.name, 'mesh', sources)
-    const { source, todo } = sourceOf(name, service)
+    const { source, todo } = sourceOf(name, service, messaging)
     sources[name] = source
     for (const hint of todo)
       open.push({ where: `cds.requires.${service.name}`, step: 'queue', kind: service.kind, hint })
@@ -64,8 +65,12 @@ function patternOf(topic: string): string | undefined {
   return /^[^+*#$\s]+\*?$|^\*$/.test(type) ? type : undefined
 }
 
-function sourceOf(name: string, service: MessagingService): { source: object; todo: readonly string[] } {
-  const { kind, queue, subscribePrefix } = service
+function sourceOf(
+  name: string,
+  service: MessagingService,
+  { namespace, xsuaa }: Messaging,
+): { source: object; todo: readonly string[] } {
+  const { kind, subscribePrefix } = service
   if (kind.startsWith('event-broker')) {
     const auth = {
       kind: 'ias',
@@ -76,19 +81,25 @@ function sourceOf(name: string, service: MessagingService): { source: object; to
     const hint = 'Set issuer and audience from the identity binding, the client id from the Event Hub binding (ias).'
     return { source: { kind: 'event-hub', auth }, todo: [hint] }
   }
-  const literal = queue !== undefined && !queue.includes('$')
+  const written = service.queue?.replace('$namespace', () => namespace ?? '$namespace')
+  const queue = written?.includes('$') ? undefined : written
   const todo = [
-    ...(literal
+    ...(queue
       ? []
-      : [`Its full name is made by CAP (${queue ?? 'none configured'}): set ${envName(name, 'QUEUE').slice(4)}.`]),
-    'Written is Basic; where the webhook subscription uses OAuth2 and XSUAA is bound: { "kind": "xsuaa", "scope": "emcallback" }.',
+      : [`Its full name is made by CAP (${written ?? 'none configured'}): set ${envName(name, 'QUEUE').slice(4)}.`]),
     ...(subscribePrefix
       ? [`subscribePrefix (${subscribePrefix}) stays a matter of the queue's topic subscriptions.`]
       : []),
-    ...(/amqp|shared/.test(kind)
-      ? [`${kind} may consume by AMQP: add a webhook subscription to the queue, or pull.`]
-      : []),
   ]
-  const auth = { kind: 'basic', users: { mesh: envName(name, 'PASSWORD') } }
-  return { source: { kind: 'event-mesh', queue: literal ? queue : envName(name, 'QUEUE'), auth }, todo }
+  if (/amqp|shared/.test(kind)) {
+    const inApp = `In the app itself name the bound service instead: "broker": "${service.name}". Remove its messaging.on(…): a queue has one reader.`
+    return { source: pulledSource(name, queue), todo: [...todo, PULL_HINT, inApp] }
+  }
+  const auth = xsuaa
+    ? { kind: 'xsuaa', scope: 'emcallback' }
+    : { kind: 'basic', users: { mesh: envName(name, 'PASSWORD') } }
+  const proof = xsuaa
+    ? 'The webhook proves itself by the bound XSUAA, as it does to CAP; where it uses Basic, write that.'
+    : 'Written is Basic; where the webhook subscription uses OAuth2 and XSUAA is bound: { "kind": "xsuaa", "scope": "emcallback" }.'
+  return { source: { kind: 'event-mesh', queue: queue ?? envName(name, 'QUEUE'), auth }, todo: [...todo, proof] }
 }

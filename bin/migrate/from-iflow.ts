@@ -1,10 +1,8 @@
-import { canonicalPath, isHttpPath } from '#domain/http-path'
-import type { Channel, Flow } from './iflow.ts'
-import { envName, type Migration, nameOf, type Open, type Subscription } from './migration.ts'
+import type { Flow } from './iflow.ts'
+import { type Migration, nameOf, type Open, type Subscription } from './migration.ts'
 import { targetOf } from './receiver.ts'
+import { senderOf } from './sender.ts'
 import { hintFor, isCall } from './steps.ts'
-
-const MEGABYTE = 1024 * 1024
 
 /** @param queue where Event Mesh calls the flow: the queue of that webhook subscription */
 export function migrateFlows(flows: readonly Flow[], queue?: string): Migration {
@@ -13,31 +11,39 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
   const subscriptions: Record<string, Subscription> = {}
   const open: Open[] = []
   const taken = new Set<string>()
+
+  /** @returns the names of the sources that the flow's senders become */
+  function addSources(flow: Flow, add: (step: string, kind: string, hint: string) => void): readonly string[] {
+    return flow.senders.flatMap((channel) => {
+      const kind = `sender ${channel.adapter}`
+      const sender = senderOf(channel, flow, queue)
+      if ('hint' in sender) {
+        add(channel.system, kind, sender.hint)
+        return []
+      }
+      if (taken.has(sender.address)) {
+        add(
+          channel.system,
+          kind,
+          `Another channel has ${sender.address}: write one handler that does the work of both.`,
+        )
+        return []
+      }
+      taken.add(sender.address)
+      const name = nameOf(sender.path, 'inbound', sources)
+      const { source, todo } = sender.source(name)
+      sources[name] = source
+      for (const hint of todo) add(channel.system, kind, hint)
+      return [name]
+    })
+  }
+
   for (const flow of flows) {
     const add = (step: string, kind: string, hint: string) => open.push({ where: flow.name, step, kind, hint })
-    const about = [`Flow: ${flow.name}`, ...flow.steps.map(({ name, activity }) => `${activity}: ${name}`)]
-    for (const channel of flow.senders) {
-      const { adapter, system, settings } = channel
-      const path = pathOf(settings.urlPath ?? '')
-      if (adapter !== 'HTTPS') {
-        add(system, `sender ${adapter}`, senderHint(adapter))
-        continue
-      }
-      if (!isHttpPath(path)) {
-        add(system, 'sender HTTPS', `Its address "${settings.urlPath ?? ''}" is no path: write the source by hand.`)
-        continue
-      }
-      const address = queue ?? canonicalPath(path)
-      if (taken.has(address)) {
-        add(system, 'sender HTTPS', `Another flow here has ${address}: write one handler that does the work of both.`)
-        continue
-      }
-      taken.add(address)
-      const name = nameOf(path, 'inbound', sources)
-      const { auth, hints } = callersOf(name, channel)
-      for (const hint of hints) add(system, 'sender HTTPS', hint)
-      sources[name] = queue === undefined ? httpSource(path, auth, settings) : { kind: 'event-mesh', queue, auth }
-      subscriptions[name] = { on: ['*'], sources: [name], handler: `srv/handlers/${name}`, about }
+    const [first, ...others] = addSources(flow, add)
+    if (first) {
+      const about = [`Flow: ${flow.name}`, ...flow.steps.map(({ name, activity }) => `${activity}: ${name}`)]
+      subscriptions[first] = { on: ['*'], sources: [first, ...others], handler: `srv/handlers/${first}`, about }
     }
     for (const channel of flow.receivers) {
       const name = nameOf(channel.system, 'target', targets)
@@ -50,52 +56,4 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
     }
   }
   return { from: 'iflow', sources, targets, subscriptions, open }
-}
-
-/** The address of the channel is below `/http`; some write that too. */
-const pathOf = (urlPath: string): string => urlPath.trim().replace(/^\/*http(?=\/)/i, '')
-
-function httpSource(path: string, auth: object, settings: Channel['settings']): object {
-  const megabytes = Number(settings.maximumBodySize)
-  return {
-    kind: 'http',
-    path: canonicalPath(path),
-    auth,
-    // On unless the channel says otherwise, here as there.
-    ...(/^(0|false)$/.test(settings.xsrfProtection ?? '') ? { csrf: false } : {}),
-    ...(Number.isInteger(megabytes) && megabytes > 0 ? { maxBytes: megabytes * MEGABYTE } : {}),
-  }
-}
-
-function callersOf(name: string, { settings }: Channel): { auth: object; hints: readonly string[] } {
-  const { senderAuthType = '', userRole = '' } = settings
-  if (/certificate/i.test(senderAuthType)) {
-    const auth = {
-      kind: 'certificate',
-      from: 'cloud-foundry',
-      subject: envName(name, 'SUBJECT'),
-      issuer: envName(name, 'ISSUER'),
-    }
-    return { auth, hints: ['Set subject and issuer of the client certificate, as in the channel.'] }
-  }
-  const auth = { kind: 'basic', users: { caller: envName(name, 'PASSWORD') } }
-  const role = userRole && userRole !== 'ESBMessaging.send' ? ` with the role ${userRole}` : ''
-  const known = senderAuthType === '' || /^RoleBased$/i.test(senderAuthType)
-  const was = known ? `The flow takes whom the tenant knows${role}` : `The flow's authentication is ${senderAuthType}`
-  return {
-    auth,
-    hints: [
-      `${was}; written is Basic for the one user "caller". Name your callers, or use xsuaa, oidc or certificate.`,
-    ],
-  }
-}
-
-function senderHint(adapter: string): string {
-  if (/AMQP|EventMesh|AdvancedEventMesh/i.test(adapter)) {
-    return 'Write a source of kind event-mesh (webhook or pull) or advanced-event-mesh for its queue.'
-  }
-  if (/SOAP|IDoc|XI/i.test(adapter)) return 'Let the caller post to a source of kind http: any body is taken as it is.'
-  if (/OData/i.test(adapter)) return 'Serve OData with CAP itself.'
-  if (adapter === 'ProcessDirect') return 'Called by another flow: make it a function that handlers share.'
-  return 'Nothing here fetches in this way: a job of your own may post to a source of kind http.'
 }

@@ -3,6 +3,8 @@ import { childrenNamed, parseXml, type XmlElement } from './xml.ts'
 /** What an integration flow of SAP Cloud Integration consists of, as its model (`.iflw`, BPMN 2.0) says. */
 export interface Flow {
   readonly name: string
+  /** Of the flow as a whole: `allowedHeaderList`, … */
+  readonly settings: Properties
   readonly senders: readonly Channel[]
   readonly receivers: readonly Channel[]
   readonly steps: readonly Step[]
@@ -55,6 +57,7 @@ export function readFlow(name: string, model: string, parameters: Properties): F
   const processes = childrenNamed(root, 'process')
   return {
     name,
+    settings: Object.assign({}, ...collaborations.map((each) => propertiesOf(each, parameters))),
     senders: channels.filter(({ isSender }) => isSender).map(({ channel }) => channel),
     receivers: channels.filter(({ isSender }) => !isSender).map(({ channel }) => channel),
     steps: processes.flatMap((process) => stepsIn(process, parameters)),

@@ -46,6 +46,22 @@ const MAX_NAME = 60
 export const envName = (name: string, what: string): string =>
   `env:${name.replaceAll(/[^A-Za-z0-9]+/g, '_').toUpperCase()}_${what}`
 
+/** A queue that was read by AMQP: Sluice pulls it. */
+export const pulledSource = (name: string, queue: string | undefined): object => ({
+  kind: 'event-mesh',
+  queue: queue ?? envName(name, 'QUEUE'),
+  consume: 'pull',
+  broker: {
+    url: envName(name, 'URL'),
+    tokenUrl: envName(name, 'TOKEN_URL'),
+    clientId: envName(name, 'CLIENT_ID'),
+    clientSecret: envName(name, 'CLIENT_SECRET'),
+  },
+})
+
+export const PULL_HINT =
+  'It was read by AMQP; here it is pulled by REST: the values are in the service key, "messaging" with "httprest".'
+
 /** The variables that a configuration asks for. */
 export function variablesIn(config: unknown): readonly string[] {
   const found = JSON.stringify(config).matchAll(/"env:([A-Za-z_][A-Za-z0-9_]*)"/g)

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { readConfig } from '../../srv/config.ts'
 import { type CapApp, capApp } from '../doors/helpers/cap-app.ts'
-import { endAll, here } from './helpers/cli.ts'
+import { endAll, here, sluice } from './helpers/cli.ts'
 import { flow, HTTPS, model, zip } from './helpers/iflow.ts'
 
 interface Report {
@@ -161,6 +161,75 @@ describe('sluice migrate', () => {
         expect(Object.values(config.sources)[0]).to.deep.include(expected)
       })
     }
+
+    const senders: [string, Record<string, string>, object, RegExp][] = [
+      [
+        'SOAP',
+        { ComponentType: 'SOAP', address: '/Erp/Orders', authenticationMethod: 'RoleBased' },
+        { kind: 'http', path: 'erp/orders', csrf: false },
+        /from \/cxf\/erp\/orders to \/http\/erp\/orders/,
+      ],
+      ['IDoc', { ComponentType: 'IDOC', address: 'idocs' }, { kind: 'http', path: 'idocs', csrf: false }, /text\/xml/],
+      [
+        'Event Mesh by AMQP',
+        { ComponentType: 'AMQP', system: 'EventMesh', host: '{{HOST}}', destinationName: 'queue:default/my.app/1/s4' },
+        { kind: 'event-mesh', queue: 'default/my.app/1/s4', consume: 'pull' },
+        /Undeploy the flow/,
+      ],
+      [
+        'Event Mesh by AMQP from a queue of run time',
+        {
+          ComponentType: 'AMQP',
+          host: 'enterprise-messaging-x.cfapps.eu10.hana.ondemand.com',
+          destinationName: '{{Q}}',
+        },
+        { kind: 'event-mesh', queue: 'env:MESH_QUEUE', consume: 'pull' },
+        /httprest/,
+      ],
+      [
+        'Advanced Event Mesh',
+        { ComponentType: 'AdvancedEventMesh', queueName: 'orders' },
+        { kind: 'advanced-event-mesh', queue: 'orders' },
+        /REST delivery point/,
+      ],
+      ['no password', { senderAuthType: 'None' }, { kind: 'http' }, /authentication is None/],
+      ['another role', { userRole: 'Shop.send' }, { kind: 'http' }, /with the role Shop\.send/],
+    ]
+    for (const [what, settings, expected, hint] of senders) {
+      it(`takes a sender with ${what}`, async () => {
+        put('a.zip', flow({ sender: { ...HTTPS, ...settings } }))
+        const { config, open } = await reportOf('a.zip')
+        expect(Object.values(config.sources)[0]).to.deep.include(expected)
+        expect(open.map((one) => one.hint).join('\n')).to.match(hint)
+      })
+    }
+
+    it('leaves the AMQP of another broker to you', async () => {
+      const sender = { ComponentType: 'AMQP', direction: 'Sender', host: 'mine.servicebus.windows.net', system: 'Bus' }
+      put('a.zip', flow({ sender }))
+      expect((await migrate('a.zip')).stderr).to.match(/Nothing here can be a source .*sender AMQP/)
+    })
+
+    it('gives a flow with several senders one handler for all of them', async () => {
+      const senders = [HTTPS, { ...HTTPS, urlPath: '/erp/returns' }, { ...HTTPS, ComponentType: 'SFTP' }]
+      put('a.zip', flow({ senders }))
+      const { config, open, files } = await reportOf('a.zip')
+      expect(Object.keys(config.sources)).to.deep.equal(['erp-orders', 'erp-returns'])
+      expect(config.subscriptions).to.deep.equal({
+        'erp-orders': { on: ['*'], sources: ['erp-orders', 'erp-returns'], handler: 'srv/handlers/erp-orders' },
+      })
+      expect(files.filter((file) => file.startsWith('srv/handlers/'))).to.have.length(1)
+      expect(open.at(-1)).to.include({ kind: 'sender SFTP' })
+    })
+
+    it('keeps the headers that the flow lets in, and none that proves somebody', async () => {
+      put(
+        'a.zip',
+        flow({ sender: HTTPS, settings: { allowedHeaderList: 'X-Shop|Authorization|x-*|SAP_Sender|X-Shop' } }),
+      )
+      const { config } = await reportOf('a.zip')
+      expect(config.sources['erp-orders']).to.deep.include({ keep: ['X-Shop'] })
+    })
 
     const receivers: [string, Record<string, string>, object | undefined][] = [
       ['on premise', { proxyType: 'sapcc' }, { kind: 'odata-v2', destination: 's4hana' }],
@@ -371,6 +440,48 @@ module.exports = async srv => {
         },
         { kind: 'event-mesh', queue: 'env:MESSAGING_QUEUE' },
       ],
+      [
+        '.cdsrc.yaml',
+        () => {
+          put('package.json', '{}')
+          put(
+            '.cdsrc.yaml',
+            'requires:\n  messaging:\n    "[production]":\n      kind: event-mesh\n      queue: { name: a/b/c/q }\n',
+          )
+        },
+        { kind: 'event-mesh', queue: 'a/b/c/q' },
+      ],
+      [
+        'a namespace from a binding',
+        () => {
+          app1({ kind: 'event-mesh', queue: { name: '$namespace/q' } })
+          const credentials = { namespace: 'of/a/binding', uaa: { clientsecret: 'geheim' } }
+          put('default-env.json', JSON.stringify({ VCAP_SERVICES: { em: [{ label: 'event-mesh', credentials }] } }))
+          put('event-mesh.json', '{"namespace":"of/the/descriptor"}')
+        },
+        { kind: 'event-mesh', queue: 'of/a/binding/q' },
+      ],
+      [
+        'a namespace from the descriptor',
+        () => {
+          app1({ kind: 'enterprise-messaging', queue: { name: '$namespace/q' } })
+          put('event-mesh.json', '{"emname":"e","namespace":"default/my.app/1"}')
+        },
+        { kind: 'event-mesh', queue: 'default/my.app/1/q' },
+      ],
+      [
+        'an app whose callers come with XSUAA',
+        () => {
+          app1({ kind: 'enterprise-messaging', queue: { name: 'q' } })
+          put('.cdsrc.json', '{"requires":{"[production]":{"auth":"xsuaa"}}}')
+        },
+        { kind: 'event-mesh', auth: { kind: 'xsuaa', scope: 'emcallback' } },
+      ],
+      [
+        'messaging by AMQP',
+        () => app1({ kind: 'enterprise-messaging-amqp', queue: { name: 'a/b/c/q' } }),
+        { kind: 'event-mesh', queue: 'a/b/c/q', consume: 'pull' },
+      ],
       ['Event Hub', () => app1({ kind: 'event-broker' }), { kind: 'event-hub' }],
     ]
     for (const [what, write, expected] of settings) {
@@ -384,6 +495,16 @@ module.exports = async srv => {
     const mistakes: [string, () => void, string[], number, RegExp][] = [
       ['a folder without package.json', () => undefined, ['.'], 2, /has no package\.json/],
       ['a path that is not there', () => undefined, ['nowhere'], 2, /There is no .*nowhere/],
+      [
+        'broken YAML, of which it says nothing',
+        () => {
+          put('package.json', '{}')
+          put('.cdsrc.yaml', 'requires: {geheim')
+        },
+        ['.'],
+        2,
+        /^\S*\.cdsrc\.yaml is no YAML\. Mend it first\.\n$/,
+      ],
       ['a broken package.json', () => put('package.json', '{'), ['.'], 2, /is no JSON/],
       ['an app without messaging', () => put('package.json', '{}'), ['.'], 1, /Nothing here can be a source/],
       ['--queue for an app', () => app1({ kind: 'event-mesh' }), ['.', '--queue', 'q'], 2, /--queue belongs to a flow/],
@@ -419,7 +540,7 @@ module.exports = async srv => {
   it('writes a project that starts, takes a call at the flow’s address, and keeps it for its handler', async function () {
     this.timeout(180_000)
     put('orders.zip', flow({ ...ORDERS, sender: { ...HTTPS, xsrfProtection: '0' } }, PARAMETERS))
-    expect((await migrate('orders.zip', '--write', 'inbox')).code).to.equal(0)
+    expect((await sluice(['migrate', 'orders.zip', '--write', 'inbox'], { cwd: folder })).code).to.equal(0)
     const read = (file: string) => readFileSync(join(folder, 'inbox', file), 'utf8')
     app = await capApp()
     for (const file of ['package.json', 'srv/sluice.cds', 'srv/handlers/erp-orders.js']) app.write(file, read(file))

@@ -52,13 +52,20 @@ const extension = (properties: Properties): string =>
 
 export interface ModelParts {
   readonly sender?: Properties
+  readonly senders?: readonly Properties[]
+  /** Of the flow as a whole. */
+  readonly settings?: Properties
   readonly receivers?: readonly Properties[]
   readonly steps?: readonly { readonly name: string; readonly element?: string; readonly activityType?: string }[]
   readonly prolog?: string
 }
 
 /** A model as the editor of Cloud Integration writes it, with the layout left out. */
-export function model({ sender, receivers = [], steps = [], prolog = '' }: ModelParts): string {
+export function model({ sender, senders, settings, receivers = [], steps = [], prolog = '' }: ModelParts): string {
+  const from = (senders ?? (sender ? [sender] : [])).map(
+    (properties, n) =>
+      `<bpmn2:messageFlow id="In_${n}" name="in" sourceRef="Sender_1" targetRef="Start">${extension(properties)}</bpmn2:messageFlow>`,
+  )
   const systems = receivers.map(
     ({ system = '' }, n) =>
       `<bpmn2:participant id="Receiver_${n}" ifl:type="EndpointRecevier" name="${system}"><bpmn2:extensionElements/></bpmn2:participant>`,
@@ -72,10 +79,10 @@ export function model({ sender, receivers = [], steps = [], prolog = '' }: Model
       `<bpmn2:${element} id="Step_${n}" name="${name}">${extension(activityType ? { activityType } : {})}</bpmn2:${element}>`,
   )
   return `<?xml version="1.0" encoding="UTF-8"?>${prolog}<bpmn2:definitions xmlns:bpmn2="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:ifl="http:///com.sap.ifl.model/Ifl.xsd" id="Definitions_1">
-<bpmn2:collaboration id="Collaboration_1" name="Default Collaboration">
+<bpmn2:collaboration id="Collaboration_1" name="Default Collaboration">${extension(settings ?? {})}
 <bpmn2:participant id="Sender_1" ifl:type="EndpointSender" name="Shop"/>${systems.join('')}
 <bpmn2:participant id="Process" ifl:type="IntegrationProcess" name="Integration Process" processRef="Process_1"/>
-${sender ? `<bpmn2:messageFlow id="In" name="in" sourceRef="Sender_1" targetRef="Start">${extension(sender)}</bpmn2:messageFlow>` : ''}${flows.join('')}
+${from.join('')}${flows.join('')}
 </bpmn2:collaboration>
 <bpmn2:process id="Process_1" name="Integration Process">
 <bpmn2:startEvent id="Start" name="Start"><bpmn2:outgoing>F1</bpmn2:outgoing></bpmn2:startEvent>${calls.join('')}
@@ -92,10 +99,28 @@ export const HTTPS: Properties = {
   senderAuthType: 'RoleBased',
 }
 
-/** The archive of one flow. */
+/** As the export writes it: lines of 72 bytes that go on behind a blank, the one of imports for pages. */
+const manifest = (name: string): string =>
+  [
+    'Manifest-Version: 1.0',
+    'Bundle-ManifestVersion: 2',
+    `Bundle-Name: ${name}`,
+    'Bundle-SymbolicName: Replicate_Orders; singleton:=true',
+    `Import-Package: ${'com.sap.esb.application.services.cxf.interceptor,'.repeat(9)}org.x`,
+    'SAP-BundleType: IntegrationFlow',
+  ]
+    .map((line) => line.replaceAll(/(.{71})(?=.)/g, '$1\r\n '))
+    .join('\r\n')
+
+/** The archive of one flow, in the layout of an export. */
 export const flow = (parts: ModelParts, parameters = '', name = 'Replicate Orders'): Buffer =>
   zip([
-    { name: 'META-INF/MANIFEST.MF', content: `Manifest-Version: 1.0\r\nBundle-Name: ${name}\r\n` },
+    { name: 'META-INF/MANIFEST.MF', content: manifest(name) },
+    { name: '.project', content: '<projectDescription/>' },
+    { name: 'metainfo.prop', content: '#Store metainfo properties\ndescription\n' },
     { name: 'src/main/resources/parameters.prop', content: parameters },
+    { name: 'src/main/resources/parameters.propdef', content: '<parameters><param_references/></parameters>' },
+    { name: 'src/main/resources/script/map.groovy', content: 'def Message processData(Message m) { m }' },
+    { name: 'src/main/resources/mapping/', content: '', method: 0 },
     { name: 'src/main/resources/scenarioflows/integrationflow/Orders.iflw', content: model(parts) },
   ])

@@ -41,6 +41,17 @@ describe('CloudEvents webhook §4 Abuse Protection', () => {
     }
   })
 
+  it('The request is directed to the exact resource target URI that is being registered.', async () => {
+    await open()
+    for (const path of ['/webhooks/other', '/webhooks', `${site.path}/deeper`, '*']) {
+      const answer = await site.greet(origin, path)
+      expect([answer.status, ...grants(answer)], path).to.deep.equal([404, ...nothing])
+    }
+    expect((await site.greet(origin, `${site.path}?tenant=a&key=b`)).status, 'its own parameters are its own').to.equal(
+      200,
+    )
+  })
+
   it('The `WebHook-Request-Origin` header MUST be included in the validation request.', async () => {
     await open({ allowedOrigins: ['*'] })
     for (const value of [undefined, '', 'a b', 'a'.repeat(8_192), ['a.example', 'b.example']]) {

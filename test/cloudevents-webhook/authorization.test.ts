@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { AuthSpec } from '#domain/source'
+import { startIssuer } from '../helpers/issuer.ts'
 import { structured, type WebhookSite, webhookSite } from '../helpers/webhook-site.ts'
 
 // CloudEvents, HTTP 1.1 Web Hooks for Event Delivery, 1.0.2. Each test is named by the sentence it checks.
@@ -26,6 +27,26 @@ describe('CloudEvents webhook §3 Authorization', () => {
     expect((await site.deliver({ headers: inHeader })).status).to.equal(202)
     expect((await site.deliver({ path: inQuery() })).status).to.equal(202)
     expect((await site.greet({ ...site.origin('a.example') }, inQuery())).status).to.equal(200)
+  })
+
+  it('The client MAY use any token-based authorization scheme. The token can take any shape, and can be a standardized token format or a simple key expression.', async () => {
+    const issuer = await startIssuer()
+    const jwt = { kind: 'jwt', jwksUrl: `${issuer.issuer}/certs`, audience: 'sluice' } as const
+    const simple = { kind: 'api-key', keys: { sender: 'some.key-1=&+%/~' } } as const
+    const exp = Date.parse('2026-03-01T13:00:00Z') / 1_000
+    for (const [kind, token] of [
+      [jwt, await issuer.token({ aud: 'sluice', exp })],
+      [simple, simple.keys.sender],
+    ] as const) {
+      const here = await webhookSite({ auth: kind })
+      const inUrl = `${here.path}?access_token=${encodeURIComponent(token)}`
+      expect((await here.deliver({ path: inUrl })).status, kind.kind).to.equal(202)
+      expect((await here.deliver({ path: `${inUrl}x` })).status, `not ${kind.kind}`).to.equal(401)
+      const bearer = { authorization: `Bearer ${token}` }
+      expect((await here.deliver({ headers: bearer })).status, `${kind.kind} in the header`).to.equal(202)
+      await here.close()
+    }
+    await issuer.close()
   })
 
   it('Challenge-based schemes MUST NOT be used.', async () => {

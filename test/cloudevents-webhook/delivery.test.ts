@@ -184,6 +184,20 @@ describe('CloudEvents webhook §2 Delivering notifications', () => {
       expect((await deliver({ body: '{' })).status, 'understood, but broken: accepted and quarantined').to.equal(202)
     })
 
+    it('All further error status codes apply as specified in RFC7231.', async () => {
+      const { send, deliver, path, gateway } = await open({ maxBytes: 1_000 })
+      const answerTo = async (asked: ReturnType<typeof deliver>) => {
+        const { status, headers } = await asked
+        expect(headers['content-type']).to.equal('application/problem+json')
+        return [status, headers.allow ?? headers['retry-after']]
+      }
+      expect(await answerTo(send({ path: '/webhooks/other', body: structured() }))).to.deep.equal([404, undefined])
+      expect(await answerTo(send({ method: 'PUT', path })), '§6.5.5: MUST generate Allow').to.deep.equal([405, 'POST'])
+      expect(await answerTo(deliver({ body: 'x'.repeat(1_001) }))).to.deep.equal([413, undefined])
+      await gateway.stop()
+      expect(await answerTo(deliver()), '§6.6.4: MAY send Retry-After').to.deep.equal([503, '1'])
+    })
+
     it('accepts what it does not understand, for an operator, where it is not strict', async () => {
       const { deliver, deliveries } = await open()
       expect((await deliver({ headers: { 'content-type': 'application/cloudevents+avro' } })).status).to.equal(202)

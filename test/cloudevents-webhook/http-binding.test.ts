@@ -3,6 +3,7 @@ import type { Item } from '#domain/source'
 import { encodeHeader, toBatched, toBinary, toStructured } from '../../adapters/sources/cloudevents-encode.ts'
 import { cloudevents } from '../../adapters/sources/index.ts'
 import { draftOf, normalize, type Request } from '../helpers/deliveries.ts'
+import { webhookSite } from '../helpers/webhook-site.ts'
 
 const source = cloudevents({ auth: { kind: 'none' } })
 const attributes = { specversion: '1.0', id: 'a-1', source: '/s', type: 'com.example.done' } as const
@@ -132,6 +133,30 @@ describe('CloudEvents HTTP binding', () => {
     })
   })
 
+  describe('§3.1.3.1 HTTP Header Names', () => {
+    it('Note: per the HTTP specification, header names are case-insensitive.', async () => {
+      const site = await webhookSite()
+      try {
+        const headers = Object.fromEntries(
+          Object.entries(binary().headers ?? {}).map(([name, value]) => [name.toUpperCase(), value]),
+        )
+        expect((await site.send({ path: site.path, body: '{"a":1}', headers })).status).to.equal(202)
+        expect(site.events()[0]?.attributes).to.include({ id: 'a-1', type: 'com.example.done' })
+      } finally {
+        await site.close()
+      }
+    })
+
+    it('These attributes MUST also still appear in the HTTP message as HTTP headers with the `ce-` prefix.', () => {
+      const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+      expect(toBinary({ attributes: { ...attributes, traceparent } }).headers).to.include({
+        'ce-traceparent': traceparent,
+      })
+      const own = draftOf(source, binary({ 'ce-traceparent': traceparent, traceparent: traceparent.replace('4', '5') }))
+      expect(own.attributes.traceparent).to.equal(traceparent)
+    })
+  })
+
   describe('§3.1.3.2 HTTP Header Values', () => {
     const subjectOf = (value: string) => draftOf(source, binary({ 'ce-subject': value })).attributes.subject
     const example = 'Euro € 😀'
@@ -140,6 +165,21 @@ describe('CloudEvents HTTP binding', () => {
     it('When encoding a CloudEvent as an HTTP message, string values represented as HTTP header values MUST be percent-encoded.', () => {
       expect(encodeHeader(example)).to.equal(encoded)
       expect(encodeHeader('a"b%c~d!e#f&g')).to.equal('a%22b%25c~d!e#f&g')
+    })
+
+    it('It is RECOMMENDED that any HTTP header encoding implementation treats such characters as requiring percent-encoding.', () => {
+      expect(encodeHeader('a\u0000\t\r\n\u007f\u0085b')).to.equal('a%00%09%0D%0A%7F%C2%85b')
+    })
+
+    it('The resulting string SHOULD NOT be further encoded.', () => {
+      const subject = '"50 %" (net)'
+      const { headers } = toBinary({ attributes: { ...attributes, subject } })
+      expect(headers['ce-subject'], 'neither quoted nor encoded again').to.equal('%2250%20%25%22%20(net)')
+      expect(subjectOf(headers['ce-subject'] ?? '')).to.equal(subject)
+    })
+
+    it('HTTP headers for CloudEvent attribute values do not support parenthetical comments.', () => {
+      expect(subjectOf('a (no comment) "b"')).to.equal('a (no comment) "b"')
     })
 
     it('Any character represented in memory as a Unicode surrogate pair MUST be treated as a single Unicode character.', () => {

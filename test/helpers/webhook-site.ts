@@ -7,6 +7,7 @@ import { frontDoor, type Sending } from './front-door.ts'
 
 export interface SiteOptions extends Partial<CloudeventsOptions> {
   readonly retired?: boolean
+  readonly maxBytes?: number
   readonly fetch?: GuardedFetch
   readonly inbox?: Inbox
 }
@@ -17,7 +18,7 @@ export const structured = (id = 'e-1', members: Record<string, unknown> = {}): s
   JSON.stringify({ specversion: '1.0', id, source: '/sender', type: 'com.example.done', data: { a: 1 }, ...members })
 
 /** A source `events` of kind `cloudevents` behind a real HTTP server, on virtual time. */
-export async function webhookSite({ retired = false, fetch, inbox, ...options }: SiteOptions = {}) {
+export async function webhookSite({ retired = false, maxBytes, fetch, inbox, ...options }: SiteOptions = {}) {
   const source = cloudevents({ auth: { kind: 'none' }, ...options })
   const clock: VirtualClock = virtualClock('2026-03-01T12:00:00Z')
   const door = await frontDoor({
@@ -25,6 +26,7 @@ export async function webhookSite({ retired = false, fetch, inbox, ...options }:
     sources: { events: retired ? { ...source, retired } : source },
     authenticate: authenticator(),
     clock,
+    ...(maxBytes ? { limits: { maxBytes } } : {}),
     ...(fetch ? { fetch } : {}),
     ...(inbox ? { inbox } : {}),
   })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import { readConfig } from '../../srv/config.ts'
 import { type CapApp, capApp } from '../doors/helpers/cap-app.ts'
 import { plainEnv } from '../doors/helpers/packed.ts'
+import { until } from '../testing/support.ts'
 import { endAll, ROOT, sluice } from './helpers/cli.ts'
 import { flow, HTTPS } from './helpers/iflow.ts'
 
@@ -66,6 +67,26 @@ describe('guides that move an integration', function () {
     await says('order seen')
     expect(operate).to.have.length(2)
     for (const line of operate) await say(line, there, app.folder)
+  })
+
+  it('“Behind a firewall: pull” works, line by line', async () => {
+    const { files, shell } = guide('behind-a-firewall-pull.md')
+    app = await capApp()
+    for (const [file, text] of Object.entries(files)) app.write(file, text)
+    const { cds } = JSON.parse(files['package.json'] ?? '')
+    cds.requires['sluice-db'] = { kind: 'sqlite', credentials: { url: 'sluice.db' } }
+    cds.requires.auth = { kind: 'mocked', users: { operator: { roles: ['SluiceViewer'] } } }
+    app.write('package.json', JSON.stringify({ name: 'pull', dependencies: { 'cap-sluice': '*' }, cds }))
+    app.write('srv/sluice.cds', "using from 'cap-sluice';\n")
+    const [attempt = '', look = '', ...others] = shell
+    expect(others).to.deep.equal([])
+    const fetched = say(attempt, {}, app.folder)
+    await until(() => existsSync(join(app?.folder ?? '', '.env')))
+    const { url, says } = await app.start({ args: [] })
+    expect(await fetched).to.include('{ ready: 0, unacked: 0, acked: 3 }')
+    await says('order changed')
+    const events = (await say(look, { SLUICE: url }, app.folder)).trim().split('\n')
+    expect(events, events.join('\n')).to.have.length(3)
   })
 
   it('“Beside CAP’s own messaging” works, line by line', async () => {

@@ -138,11 +138,19 @@ describe('Event Mesh by configuration', () => {
 
   it('is what the guide shows', async () => {
     const guide = readFileSync(new URL('../../../docs/guides/behind-a-firewall-pull.md', import.meta.url), 'utf8')
-    const blocks = [...guide.matchAll(/```json\n([\s\S]+?)```/g)].map(([, text = '']) => JSON.parse(text))
+    const guideEnv = {
+      MESH_URL: 'https://mesh.example',
+      MESH_TOKEN_URL: 'https://token.example/oauth/token',
+      MESH_CLIENT_ID: 'client',
+      MESH_CLIENT_SECRET: 'secret',
+    }
+    const blocks = [...guide.matchAll(/```json[^\n]*\n([\s\S]+?)```/g)].map(([, text = '']) => JSON.parse(text))
     expect(blocks).to.have.length(4)
     for (const { cds } of blocks) {
       const inbox = memoryInbox()
-      const config = readConfig(cds.requires.sluice, { MESH_CLIENT_ID: 'client', MESH_CLIENT_SECRET: 'secret' })
+      const { subscriptions, ...sluice } = cds.requires.sluice
+      const published = subscriptions?.['to-mesh'] ? { subscriptions } : {}
+      const config = readConfig({ ...sluice, ...published }, guideEnv)
       const bindings = capBindings(() => ({}))
       await wire({ config, inbox, log: recordingLog(), meter: NO_METER, root: '.', bindings, services })
     }

@@ -122,7 +122,7 @@ async function verifyAny(
   for (const spec of specs) {
     const found = await verifyCaller(delivery, context, spec)
     if (found.ok === true) return found
-    const unused = answer?.ok === false && /-missing$/.test(answer.reason)
+    const unused = answer?.ok === false && /^(token|certificate)-missing$/.test(answer.reason)
     if (!answer || found.ok === 'unknown' || (unused && found.ok === false)) answer = found
   }
   if (answer?.ok !== false || answer.status === 403) return answer ?? refuse('token-missing')

@@ -3,6 +3,8 @@ import type { AuthSpec, Delivery, Reply, SourceContext } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { http } from '../../../adapters/sources/http.ts'
 import { contextAt, deliver, NOW } from '../../helpers/deliveries.ts'
+import { startIssuer } from '../../helpers/issuer.ts'
+import { makeIdentity } from '../../helpers/x509.ts'
 
 const AUTH: AuthSpec = { kind: 'basic', users: { alice: 'alice’s word', bob: 'bob’s word' } }
 const REQUIRED = { ok: false, status: 403, headers: { 'x-csrf-token': 'Required' } }
@@ -11,9 +13,9 @@ const as = (user: string) => ({
 })
 
 /** A source as an instance of the gateway has it: state shared by name, cache its own. */
-function instance(states: Map<string, unknown>, name = 'orders') {
+function instance(states: Map<string, unknown>, name = 'orders', auth: AuthSpec | readonly AuthSpec[] = AUTH) {
   const cache = new Map<string, unknown>()
-  const source = http({ path: name, auth: AUTH })
+  const source = http({ path: name, auth })
   let now = NOW
   const context = (): SourceContext => ({
     ...contextAt(now, authenticator()),
@@ -29,6 +31,19 @@ function instance(states: Map<string, unknown>, name = 'orders') {
       now = date
     },
     handshake,
+    /** Fetches a token as this caller and posts with it as that one. */
+    async exchange(from: Partial<Delivery>, to: Partial<Delivery> = from) {
+      const asked = deliver({ method: 'GET', receivedAt: now })
+      const granted = await handshake({
+        ...asked,
+        ...from,
+        headers: { ...from.headers, 'x-csrf-token': ['Fetch'] },
+      })
+      const { headers = {} } = (granted ?? {}) as Reply
+      const cookie = [headers['set-cookie']?.split(';')[0] ?? '']
+      const mine = { ...to.headers, cookie, 'x-csrf-token': [headers['x-csrf-token'] ?? ''] }
+      return source.verify({ ...deliver({ receivedAt: now }), ...to, headers: mine }, context())
+    },
     verify: async (headers: Record<string, string | readonly string[]>, method = 'POST') =>
       source.verify(deliver({ method, headers, receivedAt: now }), context()),
     async fetch(user: string, more: Record<string, string> = {}, method = 'GET') {
@@ -105,6 +120,40 @@ describe('http: CSRF tokens', () => {
       expect(verdict, what).to.deep.include({ ...REQUIRED, reason: 'csrf-token-invalid' })
     }
     expect(await one.verify(mine)).to.include({ ok: true })
+  })
+
+  it('are for callers by OAuth2 and by client certificate alike, and for none but the one who fetched', async () => {
+    const issuer = await startIssuer()
+    try {
+      const authority = makeIdentity({ name: [['CN', 'CA']], isAuthority: true })
+      const certified = (name: string): Partial<Delivery> => {
+        const { raw } = makeIdentity({ name: [['CN', name]], signedBy: authority }).certificate
+        return { headers: {}, peer: { certificate: { raw, authorized: true } } }
+      }
+      const bearer = async (sub: string) => {
+        const token = await issuer.token({ aud: 'sluice', sub, client_id: sub, scope: ['sluice.ESBMessaging.send'] })
+        return { headers: { authorization: [`Bearer ${token}`] } }
+      }
+      const jwksUrl = `${issuer.issuer}/certs`
+      const both = instance(states, 'both', [
+        AUTH,
+        { kind: 'jwt', jwksUrl, audience: 'sluice', scope: 'sluice.ESBMessaging.send' },
+        { kind: 'certificate', from: 'connection', subject: ['CN=a', 'CN=b'], issuer: 'CN=CA' },
+      ])
+      for (const [mine, other] of [
+        [await bearer('one'), await bearer('two')],
+        [certified('a'), certified('b')],
+        [{ headers: { authorization: [as('alice').authorization] } }, certified('a')],
+      ] as const) {
+        expect(await both.exchange(mine)).to.include({ ok: true, authlevel: 'token' })
+        expect(await both.exchange(mine, other)).to.include({ ok: false, reason: 'csrf-token-invalid' })
+      }
+      const scopeless = { headers: { authorization: [`Bearer ${await issuer.token({ aud: 'sluice', sub: 'x' })}`] } }
+      expect(await both.exchange(scopeless)).to.include({ ok: false, status: 403 })
+      expect(await both.exchange(certified('stranger'))).to.include({ ok: false, status: 401 })
+    } finally {
+      await issuer.close()
+    }
   })
 
   it('end after half an hour, and one from the future is none', async () => {

@@ -29,8 +29,20 @@ async function load(file: string, setting: string): Promise<Record<string, unkno
   try {
     return await import(pathToFileURL(file).href)
   } catch (thrown) {
-    throw refused(setting, `${file} could not be loaded: ${toFault(thrown).message}`, 'Mend the module.', thrown)
+    throw refused(setting, `${file} could not be loaded: ${toFault(thrown).message}`, remedyFor(thrown), thrown)
   }
+}
+
+/** What most often goes wrong with a new file: it is written in the other of the two module systems. */
+function remedyFor(thrown: unknown): string {
+  const said = thrown instanceof Error ? thrown.message : ''
+  if (/token 'export'|import statement/.test(said)) {
+    return 'Write module.exports = async (event, context) => { … }, or "type": "module" into package.json.'
+  }
+  if (/^(module|exports|require) is not defined/.test(said)) {
+    return 'Write export default async (event, context) => { … }, or name it .cjs.'
+  }
+  return 'Mend the module.'
 }
 
 function pick(module: Record<string, unknown>): Handler | undefined {

@@ -83,7 +83,7 @@ function findForbidden(text: string): Bad | undefined {
   for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', at + 1)) {
     if (text.charCodeAt(at + 1) !== BANG) {
       elements += 1
-      if (elements > 2 * MAX_ELEMENTS) return bad('xml-forbidden', 'limits')
+      if (elements > 2 * MAX_ELEMENTS || hasManyAttributes(text, at)) return bad('xml-forbidden', 'limits')
       continue
     }
     const close = text.startsWith('<!--', at) ? '-->' : text.startsWith('<![CDATA[', at) ? ']]>' : undefined
@@ -95,6 +95,30 @@ function findForbidden(text: string): Bad | undefined {
 }
 
 const BANG = 0x21
+
+/**
+ * By the blanks of a tag outside of quotes. The parser looks at all of them before it asks anybody: four megabytes of
+ * `<a b b b …>` would hold the process for seconds.
+ */
+function hasManyAttributes(text: string, from: number): boolean {
+  let quote = 0
+  let words = 0
+  let inWord = false
+  for (let at = from + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    // No `<` may stand in a tag, in quotes neither: the next one is the next to be looked at.
+    if (code === 0x3c || (code === 0x3e && quote === 0)) return false
+    if (quote !== 0) {
+      if (code === quote) quote = 0
+    } else if (code === 0x22 || code === 0x27) quote = code
+    const isBlank = quote === 0 && (code === 0x20 || (code >= 0x09 && code <= 0x0d))
+    if (!isBlank && !inWord) words += 1
+    // A blank may stand on either side of a `=`.
+    if (words > 3 * MAX_ATTRIBUTES + 1) return true
+    inWord = !isBlank
+  }
+  return false
+}
 
 /** By its content type, or by how it begins where that says neither XML nor JSON: many a sender of XML says nothing. */
 export function isXml(delivery: Delivery): boolean {

@@ -86,6 +86,13 @@ describe('xmlToJson', () => {
     }
   })
 
+  it('takes 256 attributes, however their blanks lie, and blanks and words without end within one', () => {
+    const all = Array.from({ length: 256 }, (_, n) => `\n a${n} = '${n}'`).join('')
+    expect(Object.keys((toJson(`<a ${all}/>`) as { a: object }).a)).to.have.length(256)
+    const text = 'word > '.repeat(2_000)
+    expect(toJson(`<a b="${text}">${text}</a>`)).to.deep.equal({ a: { '@b': text, '#text': text } })
+  })
+
   it('changes nothing of what is stored', () => {
     const event = stored('<a>1</a>')
     const before = structuredClone(event)
@@ -126,6 +133,9 @@ describe('xmlToJson: XML that is an attack ends the dispatch at once', () => {
     ['half a million levels', '<a>'.repeat(500_000), 'xml-forbidden: limits'],
     ['half a million elements', `<r>${'<a/>'.repeat(500_000)}</r>`, 'xml-forbidden: limits'],
     ['300 attributes', `<a ${Array.from({ length: 300 }, (_, n) => `a${n}="1"`).join(' ')}/>`, 'xml-forbidden: limits'],
+    ['a million words in a tag', `<a ${'b '.repeat(1_000_000)}/>`, 'xml-forbidden: limits'],
+    ['a million equal attributes', `<a ${'b="c" '.repeat(1_000_000)}/>`, 'xml-forbidden: limits'],
+    ['a million words in an instruction', `<?a ${'b '.repeat(1_000_000)}?><a/>`, 'xml-forbidden: limits'],
     ['a megabyte of open comments', `<a>${'<!--'.repeat(250_000)}</a>`, 'not-xml'],
     ['a megabyte of open CDATA', `<a>${'<![CDATA['.repeat(120_000)}</a>`, 'not-xml'],
     ['two megabytes of &', `<a>${'&'.repeat(2_000_000)}</a>`, 'not-xml'],

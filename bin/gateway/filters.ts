@@ -2,7 +2,7 @@ import { usage } from '../exit.ts'
 import { and, firstKeyAt, quote } from './odata.ts'
 
 export const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure', 'unrouted'] as const
-export type State = (typeof STATES)[number]
+type State = (typeof STATES)[number]
 
 /** The same in the words of Cloud Integration's message monitor. */
 export const STATUS_WORDS = [
@@ -17,7 +17,7 @@ export const STATUS_WORDS = [
 ] as const
 
 /** Columns of a delivery, as its sender filled them (`SAP_ApplicationID` and the like). */
-export const LABELS = ['applicationId', 'correlationId', 'sender', 'receiver', 'messageType'] as const
+const LABELS = ['applicationId', 'correlationId', 'sender', 'receiver', 'messageType'] as const
 
 export interface EventFilters extends Partial<Readonly<Record<(typeof LABELS)[number], string | undefined>>> {
   readonly state?: readonly State[] | undefined

@@ -93,6 +93,8 @@ gateway.on('acme.*', { name: 'unknown', concurrency: 4 }, async (event, context)
   context.targets.crm
   const record: Readonly<Record<string, unknown>> | undefined = context.record?.data
   const bytes: Uint8Array | undefined = await context.payload()
+  const shop: string | undefined = (await context.delivery())?.headers['x-shop']
+  context.log.info('from', { shop })
   context.signal.throwIfAborted()
   if (event.subject === '') throw new PermanentError('no subject', { remedy: 'Ask the sender.' })
   if (bytes?.length === 0) throw new RetryAfterError(1_000, 'later')

@@ -18,7 +18,21 @@ export interface BodyLimits {
 }
 
 /** Header values as they came, one entry per header line: `IncomingMessage.headers` joins them and so hides doubles. */
-export const distinctHeaders = (request: IncomingMessage): Headers => request.headersDistinct as Headers
+export const distinctHeaders = (request: IncomingMessage): Headers =>
+  (request.headersDistinct as Headers | undefined) ?? fromLines(request.rawHeaders)
+
+/** A request of HTTP/2 has no `headersDistinct`, and pseudo-headers among its lines. */
+function fromLines(lines: readonly string[]): Headers {
+  const headers: Record<string, string[]> = Object.create(null)
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    const [name = '', value = ''] = [lines[at]?.toLowerCase(), lines[at + 1]]
+    if (name.startsWith(':')) continue
+    const values = headers[name]
+    if (values) values.push(value)
+    else headers[name] = [value]
+  }
+  return headers
+}
 
 /**
  * Reads the raw bytes, at most `maxBytes`, within a byte budget shared by all deliveries. Bytes returned are taken from

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { createServer, request, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
@@ -27,6 +28,42 @@ describe('CloudEvents webhook §2 Delivering notifications', () => {
     server = undefined
     await gateway?.stop()
     gateway = undefined
+  })
+
+  describe('§1.2 Relation to HTTP', () => {
+    it('This specification also applies equivalently to HTTP/2, which is compatible with HTTP 1.1 semantics.', async () => {
+      const inbox = memoryInbox()
+      const source = cloudevents({ auth: { kind: 'none' }, allowedOrigins: ['a.example'] })
+      const here = createGateway({ inbox, sources: { events: source } })
+      gateway = here
+      await here.start()
+      const secondVersion = createHttp2Server(here.express() as never)
+      await once(secondVersion.listen(0, '127.0.0.1'), 'listening')
+      const client = connectHttp2(`http://127.0.0.1:${(secondVersion.address() as AddressInfo).port}`)
+      try {
+        const ask = async (method: string, headers: Record<string, string | string[]>, body = '') => {
+          const stream = client.request({ ':method': method, ':path': '/webhooks/events', ...headers })
+          const answered = once(stream, 'response')
+          stream.end(body)
+          const [answer] = await answered
+          stream.resume()
+          await once(stream, 'close')
+          return [answer[':status'], answer['webhook-allowed-origin'], answer.allow]
+        }
+        const origin = 'webhook-request-origin'
+        const content = { 'content-type': STRUCTURED }
+        expect(await ask('OPTIONS', { [origin]: 'a.example' })).to.deep.equal([200, 'a.example', 'POST'])
+        expect(await ask('POST', { [origin]: 'a.example', ...content }, structured())).to.include(202)
+        expect(await ask('POST', { [origin]: ['a.example', 'b.example'], ...content }, structured())).to.include(403)
+        expect(await ask('PUT', { [origin]: 'a.example' })).to.deep.equal([405, undefined, 'POST, OPTIONS'])
+        expect([...inbox.state.deliveries.values()].map(({ headers }) => JSON.parse(headers))).to.deep.equal([
+          { [origin]: 'a.example', ...content },
+        ])
+      } finally {
+        client.close()
+        secondVersion.close()
+      }
+    })
   })
 
   describe('§2.1 Delivery request', () => {

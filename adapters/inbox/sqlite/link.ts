@@ -22,7 +22,11 @@ const MANY_TRANSACTIONS = 'retain' satisfies keyof Admin
 const EXTENSION = extname(import.meta.filename)
 const SCRIPT = new URL(`./thread${EXTENSION}`, import.meta.url)
 /** What the host preloads is none of this thread's business; our own sources need the conditions they were started with. */
-const OPTIONS = { name: 'sluice-store', resourceLimits: { maxYoungGenerationSizeMb: 12 }, ...(EXTENSION === '.ts' ? {} : { execArgv: [] }) }
+const OPTIONS = {
+  name: 'sluice-store',
+  resourceLimits: { maxYoungGenerationSizeMb: 12 },
+  ...(EXTENSION === '.ts' ? {} : { execArgv: [] }),
+}
 
 /**
  * Starts the thread and opens the file in it. The thread keeps the process alive only while something is asked of it.

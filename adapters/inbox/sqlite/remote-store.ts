@@ -6,9 +6,12 @@ import type { StoreFile } from './wire.ts'
 export interface RemoteStore {
   call(port: string, method: string, args: readonly unknown[]): Promise<unknown>
   /** A port whose methods are carried out in the thread. */
-  port<Port>(name: string, methods: readonly (keyof Port & string)[]): Port
+  port<Port>(name: string, methods: MethodsOf<Port>): Port
   close(): Promise<void>
 }
+
+/** All of them: one that is forgotten does not compile. */
+type MethodsOf<Port> = { readonly [Method in keyof Port]: true }
 
 /**
  * Opens the store. Where its thread dies, what was asked of it is refused, and the next call starts another one.
@@ -40,9 +43,9 @@ export async function remoteStore(file: StoreFile, clock: (() => Date) | undefin
 
   return {
     call,
-    port: <Port>(name: string, methods: readonly (keyof Port & string)[]) =>
+    port: <Port>(name: string, methods: MethodsOf<Port>) =>
       Object.fromEntries(
-        methods.map((method) => [method, (...args: readonly unknown[]) => call(name, method, args)]),
+        Object.keys(methods).map((method) => [method, (...args: readonly unknown[]) => call(name, method, args)]),
       ) as Port,
     async close() {
       await reviving

@@ -17,6 +17,8 @@ export interface ErrorFacts {
   readonly cause?: unknown
 }
 
+const BRAND = Symbol.for('cap-sluice.SluiceError')
+
 /** Every fault Sluice raises. `code` is stable and documented; the message never carries a secret or a payload. */
 export class SluiceError extends Error {
   readonly code: string
@@ -38,6 +40,15 @@ export class SluiceError extends Error {
     this.remedy = facts.remedy
   }
 }
+
+// Known by a mark: tsx, by which `cds watch` runs TypeScript, gives an app a copy of this module with classes of its own.
+Object.defineProperty(SluiceError.prototype, BRAND, { value: true })
+Object.defineProperty(SluiceError, Symbol.hasInstance, {
+  value(this: unknown, thrown: unknown): boolean {
+    if (this !== SluiceError) return Function.prototype[Symbol.hasInstance].call(this as () => void, thrown)
+    return typeof thrown === 'object' && thrown !== null && BRAND in thrown
+  },
+})
 
 /** Thrown by a handler: this event will never succeed. Ends *dead* at once. */
 export class PermanentError extends SluiceError {

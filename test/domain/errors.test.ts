@@ -18,6 +18,23 @@ describe('SluiceError', () => {
   })
 })
 
+describe('an error of another copy of this module', () => {
+  it('counts as one of ours: tsx gives CommonJS apps a copy', async () => {
+    const copy: typeof import('#domain/errors') = await import(`${import.meta.resolve('#domain/errors')}?copy`)
+    expect(copy.PermanentError).not.to.equal(PermanentError)
+    expect(toFault(new copy.PermanentError('no'))).to.include({ code: 'permanent', retry: 'never' })
+    expect(toFault(new copy.RetryAfterError(9, 'later')).retry).to.deep.equal({ afterMs: 9 })
+    expect(new copy.PermanentError('no')).to.be.instanceOf(SluiceError)
+  })
+
+  it('leaves the kinds of errors apart', () => {
+    expect(new SluiceError('x', 'x')).not.to.be.instanceOf(PermanentError)
+    expect(new RetryAfterError(1, 'x')).not.to.be.instanceOf(PermanentError)
+    expect(new PermanentError('x')).to.be.instanceOf(PermanentError).and.instanceOf(Error)
+    for (const other of [new Error('x'), {}, null, undefined, 'x']) expect(other instanceof SluiceError).to.equal(false)
+  })
+})
+
 describe('toFault', () => {
   const UNKNOWN = { retry: 'backoff', effect: 'none' }
   const unshowable = { code: 'Error', message: 'a value that cannot be shown was thrown', ...UNKNOWN }

@@ -7,16 +7,27 @@ import type { Handler } from './runtime/handler.ts'
 /** CommonJS and ESM alike; TypeScript only where the process runs it. */
 const EXTENSIONS = ['.js', '.mjs', '.cjs', '/index.js', ...(process.env.CDS_TYPESCRIPT ? ['.ts', '/index.ts'] : [])]
 
-/** Loads a subscription's module: its default export or the export `handler`. @throws SluiceError `configuration` */
-export async function loadHandler(subscription: string, path: string, root: string): Promise<Handler> {
+/** Imports a module by its path. */
+export type Load = (file: string) => Promise<Record<string, unknown>>
+
+/**
+ * Loads a subscription's module: its default export or the export `handler`.
+ * @param load as the app loads its own modules: what runs its TypeScript may hook only that way
+ * @throws SluiceError `configuration`
+ */
+export async function loadHandler(
+  subscription: string,
+  path: string,
+  root: string,
+  load: Load = (file) => import(pathToFileURL(file).href),
+): Promise<Handler> {
   const base = isAbsolute(path) ? path : resolve(root, path)
   const file = [base, ...EXTENSIONS.map((extension) => base + extension)].find(
     (each) => /\.[cm]?[jt]s$/.test(each) && existsSync(each),
   )
   const setting = `sluice.subscriptions.${subscription}.handler`
   if (!file) throw refused(setting, `there is no module ${path}.`, 'Write it from the project root, without extension.')
-  const module = await load(file, setting)
-  const handler = pick(module)
+  const handler = pick(await loaded(file, setting, load))
   if (handler) return handler
   throw refused(
     setting,
@@ -25,9 +36,9 @@ export async function loadHandler(subscription: string, path: string, root: stri
   )
 }
 
-async function load(file: string, setting: string): Promise<Record<string, unknown>> {
+async function loaded(file: string, setting: string, load: Load): Promise<unknown> {
   try {
-    return await import(pathToFileURL(file).href)
+    return await load(file)
   } catch (thrown) {
     throw refused(setting, `${file} could not be loaded: ${toFault(thrown).message}`, remedyFor(thrown), thrown)
   }
@@ -45,11 +56,11 @@ function remedyFor(thrown: unknown): string {
   return 'Mend the module.'
 }
 
-function pick(module: Record<string, unknown>): Handler | undefined {
-  const { default: fallback, handler } = module
-  // A CommonJS module's exports arrive as its default.
-  const inner = fallback && typeof fallback === 'object' ? (fallback as Record<string, unknown>) : {}
-  return [handler, fallback, inner.handler, inner.default].find((each): each is Handler => typeof each === 'function')
+/** Of what `import` gives, or `require`: a CommonJS module's exports arrive as its default, or as they are. */
+function pick(module: unknown): Handler | undefined {
+  const { default: fallback, handler } = Object(module)
+  const { default: inner, handler: innermost } = Object(fallback)
+  return [module, handler, fallback, innermost, inner].find((each): each is Handler => typeof each === 'function')
 }
 
 const refused = (setting: string, problem: string, remedy: string, cause?: unknown): SluiceError =>

@@ -42,7 +42,7 @@ export function activate(): void {
   registerFacet(cds)
   registerBuildTask(cds)
   keepTablesApart(cds)
-  const { log, openInbox, metrics, bindings, services } = capParts(cds)
+  const { log, openInbox, metrics, ...fromApp } = capParts(cds)
   const subscriptions: Subscription[] = []
   let starting = false
   let gateway: Gateway | undefined
@@ -118,8 +118,7 @@ export function activate(): void {
       log,
       meter: metrics.meter,
       root: cds.root,
-      bindings,
-      services,
+      ...fromApp,
       app,
     })
     await wired.start()

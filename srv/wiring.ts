@@ -18,7 +18,7 @@ import { catalogEntities } from '../adapters/sources/s4-entities.ts'
 import { openTelemetry } from '../adapters/telemetry/opentelemetry.ts'
 import type { AuthConfig, PollConfig, SluiceConfig, SourceConfig, TargetConfig } from './config.ts'
 import { createGateway, type Gateway, type Handler, type Subscription } from './gateway.ts'
-import { loadHandler } from './handlers.ts'
+import { type Load, loadHandler } from './handlers.ts'
 import type { PollPolicy } from './runtime/poller.ts'
 import {
   isDelivered,
@@ -41,6 +41,7 @@ export const capParts = (facade: typeof cds) => ({
   metrics: prometheus({ process: facade.env.requires.sluice?.metrics?.process === true }),
   bindings: capBindings(() => facade.env.requires),
   services: ((name) => facade.env.requires[name]) satisfies Services,
+  load: (facade.utils as unknown as { import: Load }).import,
 })
 
 export interface WiringParts {
@@ -50,6 +51,8 @@ export interface WiringParts {
   readonly meter: Meter
   /** Where handler modules are looked up. */
   readonly root: string
+  /** How handler modules are loaded. */
+  readonly load?: Load
   readonly auth?: AuthenticatorOptions
   /** The platform services that destinations and tokens come from. */
   readonly bindings: Bindings
@@ -70,7 +73,7 @@ export interface AppParts {
 
 /** From configuration to a gateway: the only file that sees every floor. */
 export async function wire(parts: WiringParts): Promise<Gateway> {
-  const { config, inbox, log, meter, root, auth, bindings, app, services = () => undefined } = parts
+  const { config, inbox, log, meter, root, load, auth, bindings, app, services = () => undefined } = parts
   const { sources: configs = {} } = config
   const catalog = catalogOf(config.catalog)
   const sources = mapValues(configs, 'sources', (source) => toSource(withoutBroker(source), bindings, catalog))
@@ -86,7 +89,7 @@ export async function wire(parts: WiringParts): Promise<Gateway> {
         on: typeof on === 'string' ? [on] : on,
         handler: publish
           ? publisher(publish)
-          : await (service && app ? app.emitter(name, service) : loadHandler(name, handler ?? '', root)),
+          : await (service && app ? app.emitter(name, service) : loadHandler(name, handler ?? '', root, load)),
         ...(fetch === undefined ? {} : { fetch: typeof fetch === 'string' ? { target: fetch } : fetch }),
         ...(xml ? { convert: xmlToJson(xml === true ? {} : xml) } : {}),
       }),

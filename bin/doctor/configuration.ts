@@ -29,7 +29,7 @@ async function tryOut({ sluice, folder, facade }: Project, env: Env): Promise<Fi
   ])
   try {
     const config = readConfig(sluice, env)
-    const { metrics, bindings, services } = capParts(facade)
+    const { metrics, bindings, services, load } = capParts(facade)
     await wire({
       config,
       inbox: memoryInbox(),
@@ -38,6 +38,7 @@ async function tryOut({ sluice, folder, facade }: Project, env: Env): Promise<Fi
       meter: metrics.meter,
       bindings,
       services,
+      load,
       app: NO_APP,
     })
     const count = (section: object | undefined, noun: string) => `${Object.keys(section ?? {}).length} ${noun}`

@@ -208,6 +208,21 @@ export class OrdersService extends cds.ApplicationService {
     })
   })
 
+  it('loads handler modules as CAP loads its own: tsx hooks no other way in a CommonJS app', async () => {
+    app = await capApp({
+      add: ['cjs'],
+      cds: { requires: { sluice: { ...sluice, subscriptions: { mod: { on: '*', handler: 'srv/mod' } } } } },
+      files: {
+        'srv/mod.ts': 'enum Word { Got } export default () => console.log(Word.Got)',
+        'hook.cjs': `require('node:module')._extensions['.ts'] = (module, file) =>
+  module._compile("exports.default = (event) => console.log('transpiled for ' + event.id)", file)`,
+      },
+    })
+    const running = await app.start({ env: { CDS_TYPESCRIPT: 'tsx', NODE_OPTIONS: '--require ./hook.cjs' } })
+    await running.deliver('o-1', {})
+    await running.says('transpiled for o-1')
+  })
+
   for (const compiler of ['typescript', 'typescript5']) {
     it(`type-checks in an app with ${compiler}`, async () => {
       app = await capApp({ add: ['typescript'], files: { 'server.ts': TYPED, 'tsconfig.json': TSCONFIG } })

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ALLOWED =
-  /^(dist|db|app|srv\/[\w-]+\.(cds|schema\.json)|testing\/.*\.cds|index\.cds|cds-plugin\.js|package\.json|README\.md|CHANGELOG\.md|LICENSE)/
+  /^(dist|db|app|srv\/[\w-]+\.(cds|schema\.json)|testing\/.*\.cds|index\.cds|cds-plugin\.cjs|package\.json|README\.md|CHANGELOG\.md|LICENSE)/
 const MAX_UNPACKED_BYTES = 2_000_000
 const folder = join('.tmp', 'smoke')
 rmSync(folder, { recursive: true, force: true })

@@ -4,10 +4,9 @@ import { SluiceError } from '#domain/errors'
 const NEEDED = /'((?:@sap\/cds|@cap-js\/(?:sqlite|postgres|hana)|pg|hdb))(?:\/[^']*)?'/
 const CODES: ReadonlySet<unknown> = new Set(['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'])
 
-/** The same fault, or a named one where a package is not installed. */
+/** The same fault, or a named one where a package is not installed; CAP wraps what it could not load. */
 export function orMissingPackage(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || !CODES.has((thrown as { code?: unknown }).code)) return thrown
-  const name = NEEDED.exec(thrown.message)?.[1]
+  const name = [thrown, (thrown as { cause?: unknown } | undefined)?.cause].map(missing).find(Boolean)
   if (name === undefined) return thrown
   return new SluiceError('configuration', `The inbox needs the package ${name}, which is not installed.`, {
     retry: 'never',
@@ -15,3 +14,8 @@ export function orMissingPackage(thrown: unknown): unknown {
     cause: thrown,
   })
 }
+
+const missing = (thrown: unknown): string | undefined =>
+  thrown instanceof Error && CODES.has((thrown as { code?: unknown }).code)
+    ? NEEDED.exec(thrown.message)?.[1]
+    : undefined

@@ -4,14 +4,19 @@ import { dirname, resolve } from 'node:path'
 import { SluiceError } from '#domain/errors'
 import { STORE_VERSION } from '../../adapters/inbox/index.ts'
 import { checkRequires, completeRequires, type Requires } from '../../srv/cap/requires.ts'
-import type { Project } from '../project.ts'
+import { type Project, resolveFrom } from '../project.ts'
 import { broken, type Finding, fault, ok, skipped } from './finding.ts'
 
 const CHECK = 'store'
 const CONNECT_MS = 3_000
+const DRIVERS: Readonly<Record<string, string>> = {
+  sqlite: '@cap-js/sqlite',
+  postgres: '@cap-js/postgres',
+  hana: '@cap-js/hana',
+}
 
 /** Whether the store of `cds.requires.sluice-db` can be opened; nothing is written to it. */
-export async function checkStore({ folder, requires: written }: Project): Promise<Finding> {
+export async function checkStore({ folder, requires: written, sluice }: Project): Promise<Finding> {
   const requires: Project['requires'] & Requires = { ...written, kinds: {} }
   completeRequires(requires, undefined)
   try {
@@ -24,6 +29,10 @@ export async function checkStore({ folder, requires: written }: Project): Promis
     kind?: string
     credentials?: Record<string, unknown>
   }
+  // Without the plugin the database is chosen in code.
+  const driver = sluice && kind ? DRIVERS[kind] : undefined
+  if (driver && !resolveFrom(folder, driver))
+    return broken(CHECK, `${driver} is not installed.`, `Run npm add ${driver}.`)
   if (kind === 'sqlite')
     return checkFile(resolve(folder, String(credentials?.url ?? credentials?.database ?? 'sluice.db')))
   if (kind === 'postgres') return checkServer(credentials ?? {})

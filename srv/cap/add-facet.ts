@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type cds from '@sap/cds'
 import { cloudFoundryParts, EDITOR_SETTINGS, handlerStub, MODEL, SECRET, SECURITY, settings } from './add-files.ts'
@@ -46,6 +47,7 @@ const facetOf = (add: AddFacets, facade: typeof cds) =>
         createFile(inProject(stub.path), stub.text)
         appendLine(inProject('.env'), `${SECRET}=whsec_${randomBytes(24).toString('base64')}`, SECRET)
       }
+      if (!hasDatabase(manifest)) await add.merge({ dependencies: { [SQLITE]: ownRange(SQLITE) } }).into('package.json')
       for (const line of ['.env', 'sluice.db*']) appendLine(inProject('.gitignore'), line, line)
       createFile(inProject(MODEL.path), MODEL.text)
       await add.merge(EDITOR_SETTINGS).into('.vscode/settings.json')
@@ -64,6 +66,15 @@ const facetOf = (add: AddFacets, facade: typeof cds) =>
       }
     }
   }
+
+const SQLITE = '@cap-js/sqlite'
+
+/** A package that brings `sluice-db`: an app of `cds init --add typescript` has none. */
+const hasDatabase = ({ dependencies, devDependencies }: ProjectManifest): boolean =>
+  Object.keys({ ...dependencies, ...devDependencies }).some((name) => /^@cap-js\/(sqlite|postgres|hana)$/.test(name))
+
+const ownRange = (name: string): string =>
+  createRequire(import.meta.url)('cap-sluice/package.json').peerDependencies[name]
 
 function createFile(path: string, text: string): void {
   if (existsSync(path)) return

@@ -1,15 +1,33 @@
+// biome-ignore lint/suspicious/noTsIgnore: no error here, but in projects without CAP's types
+/** @ts-ignore */
+import type { Service as CapService } from '@sap/cds'
 import cds from '@sap/cds'
 import { SluiceError } from '#domain/errors'
-import type { Gateway, Handler, Subscription, SubscriptionOptions } from '../gateway.ts'
+import type { EventTypes, Gateway, Handler, Subscription, SubscriptionOptions } from '../gateway.ts'
 
 /** How a subscription behaves; `name` is the event type unless given. */
 export interface SluiceOptions extends Omit<SubscriptionOptions, 'name'> {
   readonly name?: string
 }
 
-/** What `cds.connect.to('sluice')` returns: `(await cds.connect.to('sluice')) as unknown as SluiceService`. */
-export interface SluiceService {
-  /** Handles events of a type, of several or, with `'*'`, all. Until the gateway starts, after all `served` handlers. */
+/** What `cds.connect.to('sluice')` returns: `(await cds.connect.to('sluice')) as SluiceService`. */
+export type SluiceService = SluiceEvents & CapService
+
+/** What Sluice adds to a CAP service. */
+export interface SluiceEvents {
+  /**
+   * Handles events of a type, of several or, with `'*'`, all; types in `EventTypes` tell what `event.data` is. Until the
+   * gateway starts, after all `served` handlers. Without `options.name` the subscription is named as its type.
+   */
+  on<Type extends keyof EventTypes & string>(
+    type: Type | readonly Type[],
+    handler: Handler<EventTypes[Type]>,
+  ): SluiceService
+  on<Type extends keyof EventTypes & string>(
+    type: Type | readonly Type[],
+    options: SluiceOptions,
+    handler: Handler<EventTypes[Type]>,
+  ): SluiceService
   on<Data = unknown>(type: string | readonly string[], handler: Handler<Data>): SluiceService
   on<Data = unknown>(type: string | readonly string[], options: SluiceOptions, handler: Handler<Data>): SluiceService
   /** The gateway behind it, once it has started. */

@@ -53,6 +53,7 @@ describe('sluice doctor', () => {
     for (const [path, text] of Object.entries(files)) write(path, text)
     mkdirSync(join(folder, 'node_modules/@sap'), { recursive: true })
     symlinkSync(join(ROOT, 'node_modules/@sap/cds'), join(folder, 'node_modules/@sap/cds'))
+    symlinkSync(join(ROOT, 'node_modules/@cap-js'), join(folder, 'node_modules/@cap-js'))
     symlinkSync(ROOT, join(folder, 'node_modules/cap-sluice'))
   }
   const examine = async (env: Record<string, string> = {}, args: string[] = []) => {
@@ -210,6 +211,12 @@ describe('sluice doctor', () => {
     expect((await examine(SET)).of('cds')[0]?.message).to.match(/8\.9\.2 is not what Sluice is made for/)
     rmSync(join(folder, 'node_modules'), { recursive: true })
     expect((await examine(SET)).of('cds')[0]?.message).to.equal('@sap/cds is not installed here.')
+  })
+
+  it('finds that the package of the database is not installed', async () => {
+    project(SOUND)
+    rmSync(join(folder, 'node_modules/@cap-js'))
+    expect((await examine(SET)).of('store')[0]).to.include({ message: '@cap-js/sqlite is not installed.' })
   })
 
   it('says that a plugin without configuration does nothing', async () => {

@@ -64,6 +64,17 @@ describe('cds add sluice', function () {
     expect(app.read('.gitignore').match(/^\.env$/gm)).to.have.length(1)
   })
 
+  it('brings a database where the app has none, as apps of cds init --add typescript have', async () => {
+    app = await capApp()
+    const { devDependencies, ...rest } = json('package.json')
+    expect(Object.keys(devDependencies)).to.include('@cap-js/sqlite')
+    await app.cds('add', 'sluice')
+    expect(json('package.json').dependencies).not.to.have.property('@cap-js/sqlite')
+    app.write('package.json', JSON.stringify(rest))
+    await app.cds('add', 'sluice')
+    expect(json('package.json').dependencies['@cap-js/sqlite']).to.match(/^\^3/)
+  })
+
   it('keeps the secret out of everything that is committed', async () => {
     app = await capApp()
     await app.cds('add', 'sluice')

@@ -1,7 +1,8 @@
-import { chmodSync, cpSync, mkdirSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { runInThisContext } from 'node:vm'
 import { expect } from 'chai'
 import { type CapApp, capApp, ORDERS_MODEL, ORDERS_SOURCE } from './helpers/cap-app.ts'
 
@@ -140,6 +141,18 @@ describe('what an app can do wrong', function () {
     const running = await folder.start()
     await running.says(/sluice\.on\(late\.v1\): it came after the start.*init\(\) of a service/)
     expect((await running.deliver('x', {})).status).to.equal(200)
+  })
+
+  it('says how Jest is to be run, which loads no ES modules by itself', async () => {
+    const text = readFileSync(resolve(import.meta.dirname, '../../cds-plugin.cjs'), 'utf8')
+    const module: { exports?: Promise<unknown> } = {}
+    // Like Jest's, this context has no way to import.
+    runInThisContext(`(module) => {${text}\n}`)(module)
+    const refusal = await module.exports?.catch((error: Error) => error)
+    expect(refusal)
+      .to.be.instanceOf(Error)
+      .with.property('message')
+      .that.includes('NODE_OPTIONS=--experimental-vm-modules')
   })
 
   it('refuses a second copy of @sap/cds, whose hooks nobody would call', async () => {

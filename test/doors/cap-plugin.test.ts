@@ -23,7 +23,7 @@ cds.on('served', async () => {
   ts: `import cds from '@sap/cds'
 import type { SluiceService } from 'cap-sluice/plugin'
 cds.on('served', async () => {
-  const sluice = (await cds.connect.to('sluice')) as unknown as SluiceService
+  const sluice = (await cds.connect.to('sluice')) as SluiceService
   sluice.on<{ amount: number }>('order.created.v1', { order: 'block' }, async (event): Promise<void> => {
     await INSERT.into('app.Orders').entries({ ID: event.id, amount: event.data.amount })
   })
@@ -35,6 +35,9 @@ const TYPED = `import cds from '@sap/cds'
 import type { Handler, SluiceService } from 'cap-sluice/plugin'
 
 interface Order { amount: number }
+declare module 'cap-sluice' {
+  interface EventTypes { 'order.paid.v1': { paid: number } }
+}
 const store: Handler<Order> = async (event, { log, signal }) => {
   log.info('stored', { amount: event.data.amount, aborted: signal.aborted })
 }
@@ -42,7 +45,12 @@ const store: Handler<Order> = async (event, { log, signal }) => {
 cds.on('served', async () => {
   const plain = await cds.connect.to('sluice')
   plain.on('order.created.v1', async (event) => console.log(event.data))
-  const sluice = plain as unknown as SluiceService
+  const sluice = plain as SluiceService
+  const asService: cds.Service = sluice
+  sluice.on('order.paid.v1', (event) => event.data.paid + 1).on('order.paid.v1', { name: 'p' }, ({ data }) => data.paid + 1)
+  sluice.on<Order>('order.created.v1', ({ data }, { log }) => log.info(asService.name, { amount: data.amount + 1 }))
+  // @ts-expect-error not what the type carries
+  sluice.on('order.paid.v1', (event) => event.data.amount)
   sluice.on('order.created.v1', store).on('*', { name: 'all', order: 'none', retry: { attempts: 3 } }, store)
   await sluice.gateway.health()
   // @ts-expect-error no such order

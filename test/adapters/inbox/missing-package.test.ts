@@ -10,7 +10,7 @@ describe('a package that is not installed', () => {
     [
       'as CAP wraps it in a service of the app',
       new Error('Failed loading service implementation from @cap-js/sqlite', {
-        cause: absent('MODULE_NOT_FOUND', "Cannot find module '@cap-js/sqlite'\nRequire stack:\n- /app/x.js"),
+        cause: absent('MODULE_NOT_FOUND', "Cannot find module '/app/@cap-js/sqlite'\nRequire stack:\n- /app/x.js"),
       }),
     ],
   ] as const) {
@@ -28,6 +28,7 @@ describe('a package that is not installed', () => {
     for (const thrown of [
       absent('MODULE_NOT_FOUND', "Cannot find module './own.js'"),
       new Error("Cannot find module '@cap-js/sqlite'"),
+      new Error('Failed loading service implementation from @cap-js/sqlite'),
       'text',
       undefined,
       null,

@@ -2,9 +2,9 @@ import { expect } from 'chai'
 import type { AuthSpec, Delivery, Reply, SourceContext } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { http } from '../../../adapters/sources/http.ts'
+import { makeIdentity } from '../../../testing/event-mesh/x509.ts'
 import { contextAt, deliver, NOW } from '../../helpers/deliveries.ts'
 import { startIssuer } from '../../helpers/issuer.ts'
-import { makeIdentity } from '../../helpers/x509.ts'
 
 const AUTH: AuthSpec = { kind: 'basic', users: { alice: 'alice’s word', bob: 'bob’s word' } }
 const REQUIRED = { ok: false, status: 403, headers: { 'x-csrf-token': 'Required' } }

@@ -38,7 +38,9 @@ const COMMANDS: readonly Command<any>[] = [
   completion,
 ]
 
-export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ words }) => words.split(' ')[0] ?? '')
+const nameOf = (words: string): string => words.split(' ')[0] ?? ''
+
+export const COMMAND_NAMES: readonly string[] = COMMANDS.map(({ words }) => nameOf(words))
 
 const MAX_WIDTH = 100
 
@@ -48,6 +50,7 @@ Credentials come from SLUICE_USER and SLUICE_PASSWORD, or SLUICE_TOKEN; the gate
 /** Runs one command line. Never throws. @returns the exit code */
 export async function main(words: readonly string[], terminal: Terminal): Promise<number> {
   try {
+    if (words.length === 0) return await showHelp(terminal)
     const { code, text } = await parse(words, terminal)
     if (text) terminal.out(text)
     return code
@@ -111,12 +114,22 @@ function build(terminal: Terminal, end: (code: number) => void): Argv {
   return yargs
 }
 
+/** Nothing was asked for: what there is. On standard error, because it is no result. */
+async function showHelp(terminal: Terminal): Promise<number> {
+  terminal.note((await parse(['--help'], terminal)).text)
+  return EXIT.usage
+}
+
 /** The words that could have been meant stand in the help: of the command, if it was one, and of the whole. */
 async function explain(misused: Misused, words: readonly string[], terminal: Terminal): Promise<Error> {
-  const command = COMMAND_NAMES.find((name) => words.includes(name))
-  const { text } = await parse(command ? [command, '--help'] : ['--help'], { ...terminal, columns: undefined })
+  const name = COMMAND_NAMES.find((one) => words.includes(one))
+  const { text } = await parse(name ? [name, '--help'] : ['--help'], { ...terminal, columns: undefined })
   const options = [...text.matchAll(/--([a-z][\w-]+)/g)].map(([, name]) => `--${name}`)
-  return explainUsage(misused, [...COMMAND_NAMES, ...options])
+  return explainUsage(
+    misused,
+    [...COMMAND_NAMES, ...options],
+    COMMANDS.find(({ words }) => nameOf(words) === name)?.words,
+  )
 }
 
 /** Options that may be given several times. */

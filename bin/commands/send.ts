@@ -22,7 +22,7 @@ export const send = command({
       .positional('kind', { type: 'string', choices: KINDS, describe: 'Kind of source' })
       .option('url', {
         type: 'string',
-        describe: 'The webhook [http://localhost:4004/webhooks/<source or kind>]',
+        describe: 'The webhook, or a gateway, whose /webhooks/<source or kind> is meant [http://localhost:4004]',
         requiresArg: true,
       })
       .option('header', {
@@ -54,7 +54,9 @@ export const send = command({
     if (!Number.isInteger(count) || count < 1) throw usage('--count is no count.', 'Write 1 or more.')
     const choice = chooseSource(args.kind, args.source, args.option, terminal.cwd)
     const { kind, options } = choice
-    const url = parseAddress(args.url ?? `http://localhost:4004${pathOf(kind, args.source, options)}`)
+    const url = parseAddress(args.url ?? 'http://localhost:4004')
+    // As everywhere else: the address of a gateway.
+    if (url.pathname === '/' && !url.search) url.pathname = pathOf(kind, args.source, options)
     const secret = isSigned(kind) ? await secretOf(args.secret, choice.secrets[0], terminal) : undefined
     if (tamper && secret === undefined) throw usage(`--tamper: nothing is signed in kind ${kind}.`)
     const authorization = await readCredentials(args, url, terminal, false)

@@ -4,6 +4,7 @@ import { SluiceError } from '#domain/errors'
 import type { Log } from '#domain/ports'
 import type { AppParts } from '../../srv/wiring.ts'
 import type { Project } from '../project.ts'
+import { plural } from '../text.ts'
 import { broken, type Finding, fault, ok, skipped, warning } from './finding.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -41,14 +42,9 @@ async function tryOut({ sluice, folder, facade }: Project, env: Env): Promise<Fi
       load,
       app: NO_APP,
     })
-    const count = (section: object | undefined, noun: string) => `${Object.keys(section ?? {}).length} ${noun}`
-    const { sources, subscriptions, targets, polls } = config
-    const parts = [
-      count(sources, 'sources'),
-      count(subscriptions, 'subscriptions'),
-      count(targets, 'targets'),
-      count(polls, 'polls'),
-    ]
+    const parts = (['source', 'subscription', 'target', 'poll'] as const).map((noun) =>
+      plural(Object.keys(config[`${noun}s`] ?? {}).length, noun),
+    )
     return ok('configuration', parts.join(', '))
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown

@@ -87,15 +87,16 @@ describe('the help of sluice', () => {
 
   const wrong: [string[], RegExp][] = [
     [['evnets'], /Unknown word: evnets\. Did you mean events\?/],
-    [['sned', 'stripe'], /Unknown words?: .*sned.*Did you mean send\?/],
+    [['sned', 'stripe'], /^Unknown word: sned\. Did you mean send\? See sluice --help\.$/m],
     [['events', '--staet', 'dead'], /Unknown word: staet\. Did you mean --state\?/],
     [['send', 'stripe', '--tampr'], /Did you mean --tamper\?/],
     [['events', '--state', 'daed'], /There is no state "daed"\. Did you mean dead\? Choose one of waiting/],
     [['completion', 'bahs'], /Did you mean bash\?/],
     [['qwertz'], /Unknown word: qwertz\. See sluice --help\./],
-    [[], /Which command\?/],
-    [['show'], /A word is missing\./],
-    [['events', '--source'], /Not enough arguments following: source/],
+    [[], /Commands:\n.*sluice send/],
+    [['--json'], /"message":"Which command\?","remedy":"See sluice --help\."/],
+    [['show'], /A word is missing\. Write sluice show <event>\./],
+    [['events', '--source'], /--source wants a value\. See sluice events --help\./],
     [['events', '--since', 'yesterday'], /--since: "yesterday" is no moment/],
     [['events', '--limit', 'many'], /--limit is no count/],
   ]

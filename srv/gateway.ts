@@ -258,6 +258,7 @@ export function createGateway<TargetName extends string = string>(
         log,
         sources: Object.keys(surroundings.sources),
         subscriptions: subscriptions.map(({ name }) => name),
+        polls,
         busy: worker?.busy() ?? {},
       }),
 

@@ -35,6 +35,8 @@ export const METRICS = [
   'sluice_attempt_duration_seconds',
   'sluice_polls_total',
   'sluice_poll_events_total',
+  'sluice_poll_completed_timestamp_seconds',
+  'sluice_push_silent',
   'sluice_retention_removed_total',
   'sluice_lanes',
   'sluice_oldest_waiting_seconds',
@@ -49,7 +51,7 @@ export const METRICS = [
 
 type Name = (typeof METRICS)[number]
 
-const NOTHING: Observation = { store: { ok: false }, backlog: [], lastDeliveryAt: {}, busy: {}, risks: [] }
+const NOTHING: Observation = { store: { ok: false }, backlog: [], lastDeliveryAt: {}, polls: {}, busy: {}, risks: [] }
 
 /** Prometheus text format, from a registry of its own: the app's own metrics stand in the library's global one. */
 export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
@@ -88,6 +90,8 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
   const limit = gauge('sluice_worker_lanes_limit', 'Lanes this process works on at most.', 'subscription')
   const last = gauge('sluice_last_delivery_timestamp_seconds', 'When a source last delivered.', 'source')
   const dangers = gauge('sluice_source_risks', 'Dangers at a source\u2019s broker.', 'source', 'risk', 'severity')
+  const completed = gauge('sluice_poll_completed_timestamp_seconds', 'When a poll last read to its end.', 'poll')
+  const silent = gauge('sluice_push_silent', '1 where the source behind a poll has fallen silent.', 'poll')
   const up = gauge('sluice_store_up', '1 where the store takes and gives.')
   const offset = gauge('sluice_store_clock_offset_seconds', 'Database time less this process\u2019s.')
   gauge('sluice_build_info', 'The running version.', 'version').set({ version: ownVersion() }, 1)
@@ -107,9 +111,9 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
     return observed.observation
   }
 
-  function show({ store, backlog, busy: working, lastDeliveryAt, risks }: Observation): void {
+  function show({ store, backlog, busy: working, lastDeliveryAt, polls: read, risks }: Observation): void {
     // What nobody says any more is not shown any more: an old number would look like a current one.
-    for (const one of [lanes, oldest, busy, limit, last, dangers, offset]) one.reset()
+    for (const one of [lanes, oldest, busy, limit, last, dangers, offset, completed, silent]) one.reset()
     up.set(store.ok ? 1 : 0)
     if (store.clockOffsetMs !== undefined) offset.set(store.clockOffsetMs / 1_000)
     for (const { subscription, oldestReceivedAt, ...states } of backlog) {
@@ -122,6 +126,10 @@ export function prometheus(options: PrometheusOptions = {}): PrometheusMetrics {
     }
     for (const [source, at] of Object.entries(lastDeliveryAt)) last.set({ source }, at.getTime() / 1_000)
     for (const { source, code, severity } of risks) dangers.inc({ source, risk: code, severity })
+    for (const [poll, { completedAt, silent: isSilent }] of Object.entries(read)) {
+      if (completedAt) completed.set({ poll }, completedAt.getTime() / 1_000)
+      if (isSilent !== undefined) silent.set({ poll }, isSilent ? 1 : 0)
+    }
   }
 
   return {

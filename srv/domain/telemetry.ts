@@ -29,6 +29,8 @@ export interface Observation {
   readonly store: StoreHealth
   readonly backlog: readonly Backlog[]
   readonly lastDeliveryAt: Readonly<Record<string, Date>>
+  /** By name: when a poll last read to its end, and whether the source behind which it stands has fallen silent. */
+  readonly polls: Readonly<Record<string, { readonly completedAt?: Date; readonly silent?: boolean }>>
   /** Lanes in this process's hands, and how many it takes at most, by subscription. */
   readonly busy: Readonly<Record<string, { readonly lanes: number; readonly limit: number }>>
   /** What endangers the sources' events at their brokers. */

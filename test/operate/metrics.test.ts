@@ -8,11 +8,19 @@ import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
 import { METRICS, type PrometheusMetrics, prometheus } from '../../adapters/metrics/prometheus.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { until } from '../crash/helpers/until.ts'
+import { fakeTarget } from '../helpers/fake-target.ts'
 import { type FrontDoor, frontDoor } from '../helpers/front-door.ts'
 import { hmacSource, signed } from '../helpers/hmac-source.ts'
 import { gate, never, untilSo } from '../helpers/turns.ts'
 
-const QUIET: Observation = { store: { ok: true }, backlog: [], lastDeliveryAt: {}, busy: {}, risks: [] }
+const QUIET: Observation = {
+  store: { ok: true },
+  backlog: [],
+  lastDeliveryAt: {},
+  polls: {},
+  busy: {},
+  risks: [],
+}
 
 /** Samples by name and labels, as Prometheus reads them. https://prometheus.io/docs/instrumenting/exposition_formats/ */
 const samples = (text: string): Record<string, number> =>
@@ -185,6 +193,45 @@ describe('metrics', () => {
       'sluice_retention_removed_total{kind="payloads"}': 500,
       'sluice_retention_removed_total{kind="events"}': 20,
     })
+  })
+
+  // Fails where the time of the last look counts, and where silence is told by the process that leads the poll only.
+  it('show how far a poll has read, and that push has fallen silent', async () => {
+    const clock = virtualClock('2026-01-01T00:00:00Z')
+    const metrics = prometheus({ now: () => clock.now().getTime() })
+    const orders = {
+      name: 'orders',
+      target: 'erp',
+      entity: 'Orders',
+      type: 'order.changed.v1',
+      object: 'Order',
+      schedule: { slotsBetween: () => [clock.now()], start: () => ({ stop() {} }) },
+      overlapMs: 0,
+      pageSize: 100,
+      when: 'stale',
+      backs: 'shop',
+      staleAfterMs: 60_000,
+      startFrom: 'now',
+    } as const
+    const target = { ...fakeTarget().target, changes: async () => ({ rows: [] }) }
+    door = await frontDoor({ clock, inbox: memoryInbox({ now: clock.now }), targets: { erp: target }, polls: [orders] })
+    const { gateway, send } = door
+    const shown = async () => samples(await metrics.text(gateway))
+    await send({ body: '{}', headers: signed('{}') })
+    expect((await gateway.poll('orders')).reason).to.equal('push-is-alive')
+    expect(await shown()).to.include({ 'sluice_push_silent{poll="orders"}': 0 })
+    expect(await shown(), 'it has not read yet').not.to.have.property(
+      'sluice_poll_completed_timestamp_seconds{poll="orders"}',
+    )
+    await clock.advance(61_000)
+    expect((await gateway.poll('orders')).ran).to.equal(true)
+    expect(await shown()).to.include({
+      'sluice_push_silent{poll="orders"}': 1,
+      'sluice_poll_completed_timestamp_seconds{poll="orders"}': clock.now().getTime() / 1_000,
+    })
+    await send({ body: '{"n":2}', headers: signed('{"n":2}') })
+    await clock.advance(5_000)
+    expect(await shown()).to.include({ 'sluice_push_silent{poll="orders"}': 0 })
   })
 
   it('cost the store one look in a while, however many scrape at once', async () => {

@@ -12,6 +12,11 @@ async function read(path) {
     headers: { accept: 'application/json' },
   })
   if (response.status === 403) throw new Error('You need the role SluiceViewer to see events.')
+  // A router answers with its log-on page where the session has ended.
+  const isJson = response.headers.get('content-type')?.includes('json')
+  if (response.status === 401 || (response.ok && !isJson)) {
+    throw new Error('You are not logged on any more. Reload the page to log on again.')
+  }
   if (!response.ok) throw new Error(`The service answered ${response.status}.`)
   return (await response.json()).value
 }

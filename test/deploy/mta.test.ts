@@ -88,6 +88,31 @@ describe('the descriptors of the MTA', () => {
       ({ hana }) => Object.assign(hana.modules[0] ?? {}, { name: 'srv' }),
       /the extension changes srv, which is not there/,
     ],
+    [
+      'a router that knows nobody',
+      ({ mta }) => find(mta.modules, 'sluice-router').requires?.splice(0, 1),
+      /the router has no XSUAA/,
+    ],
+    [
+      'a router that keeps the token to itself',
+      ({ mta }) => delete find(mta.modules, 'sluice-router').requires?.at(-1)?.properties?.forwardAuthToken,
+      /the router keeps the token from srv-api/,
+    ],
+    [
+      'a router that XSUAA does not send people back to',
+      ({ mta }) => Object.assign(find(mta.resources, 'sluice-xsuaa').parameters ?? {}, { config: {} }),
+      /would not send people back/,
+    ],
+    [
+      'a route that goes nowhere',
+      ({ router }) => Object.assign(router.routes[0] ?? {}, { destination: 'srv' }),
+      /the router knows no srv/,
+    ],
+    [
+      'a route without log-on',
+      ({ router }) => Object.assign(router.routes[0] ?? {}, { authenticationType: 'none' }),
+      /a route of the router is open/,
+    ],
     ['another version than the package', ({ mta }) => Object.assign(mta, { version: '9.9.9' }), /has version 9.9.9/],
     [
       'a stop that takes longer than the platform waits',

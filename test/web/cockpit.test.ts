@@ -1,31 +1,13 @@
-import { existsSync } from 'node:fs'
 import { expect } from 'chai'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
+import { openBrowser } from '../helpers/browser.ts'
 import { type TestApp, testApp } from '../service/app.ts'
-
-const CHROMIUM = [
-  process.env.CHROMIUM,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-].find((path) => path && existsSync(path))
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 describe('the live page', () => {
   let app: TestApp
   let browser: Browser
   before(async function () {
-    if (!CHROMIUM) {
-      if (process.env.CI) throw new Error('in CI the page is looked at in a real browser: install chromium')
-      return this.skip()
-    }
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: QUIET })
+    browser = await openBrowser(this)
     app = await testApp({
       subscriptions: { orders: { on: '*', handler: 'test/service/handlers', order: 'park', retry: { attempts: 1 } } },
     })

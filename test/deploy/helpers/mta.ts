@@ -14,7 +14,7 @@ interface Entry {
   active?: boolean
   parameters?: Record<string, unknown>
   properties?: Record<string, unknown>
-  requires?: { name: string }[]
+  requires?: { name: string; group?: string; properties?: Record<string, unknown> }[]
   provides?: { name: string }[]
   'deployed-after'?: string[]
   'processed-after'?: string[]
@@ -29,6 +29,7 @@ export interface Descriptors {
     'role-templates': { name: string; 'scope-references': string[] }[]
     'role-collections': { name: string; 'role-template-references': string[] }[]
   }
+  router: { routes: { destination: string; authenticationType: string; csrfProtection: boolean }[] }
   mesh: { emname: string; namespace: string; authorities?: string[] }
   app: {
     requires: Record<string, unknown> & {
@@ -45,6 +46,7 @@ export const readDescriptors = (): Descriptors => ({
   mta: parse(text('mta.yaml')),
   hana: parse(text('mta-hana.mtaext')),
   security: json('xs-security.json'),
+  router: json('deploy/router/xs-app.json'),
   mesh: json('event-mesh.json'),
   app: json('deploy/app/.cdsrc.json'),
   version: json<{ version: string }>('package.json').version,
@@ -69,8 +71,8 @@ const NEWER_PARAMETERS = [
 /** What the deploy service and `mbt` read from a resource beside what the schema lists. */
 const RESOURCE_PARAMETERS = ['path', 'service-keys']
 
-/** What `npm run build` makes; module paths are these. */
-const BUILT = ['gen/srv', 'gen/db']
+/** What `npm run build` makes, and what needs no build; module paths are these. */
+const BUILT = ['gen/srv', 'gen/db', 'deploy/router']
 
 /** The service of the marketplace that CAP looks for under `cds.requires.<name>`. */
 const SERVICES: Readonly<Record<string, string>> = {
@@ -92,6 +94,7 @@ export function inspectMta(all: Descriptors): string[] {
     ...pathProblems(all),
     ...securityProblems(all),
     ...bindingProblems(all),
+    ...routerProblems(all),
     ...timeProblems(all),
   ]
 }
@@ -245,6 +248,34 @@ function bindingProblems({ mta, hana, app }: Descriptors): string[] {
       .filter(([name, service]) => app.requires[name] && !services.includes(service))
       .map(([name, service]) => `cds.requires.${name} needs ${service}, which is not bound`),
     ...(databases.includes('hana') ? [] : ['the extension for HANA has no HANA']),
+  ]
+}
+
+/** A person's way to the cockpit: log-on at the bound XSUAA, back to the router, and on with the token. */
+function routerProblems({ mta, router }: Descriptors): string[] {
+  const module = mta.modules.find(({ type }) => type === 'approuter.nodejs')
+  const xsuaa = mta.resources.find(({ parameters }) => parameters?.service === 'xsuaa')
+  const { config } = (xsuaa?.parameters ?? {}) as {
+    config?: { 'oauth2-configuration'?: { 'redirect-uris'?: string[] } }
+  }
+  const provided = module?.provides?.map(({ name }) => name) ?? []
+  const back = (config?.['oauth2-configuration']?.['redirect-uris'] ?? []).map(
+    (uri) => /^~\{(.+)\/.+\}\/\*\*$/.exec(uri)?.[1],
+  )
+  const bindsXsuaa = module?.requires?.some(({ name }) => name === xsuaa?.name)
+  return [
+    ...(bindsXsuaa ? [] : ['the router has no XSUAA to log people on at']),
+    ...(back.some((name) => name && provided.includes(name)) ? [] : ['XSUAA would not send people back to the router']),
+    ...router.routes.flatMap(({ destination, authenticationType, csrfProtection }) => {
+      const to = module?.requires?.find(
+        ({ group, properties }) => group === 'destinations' && properties?.name === destination,
+      )
+      return [
+        ...(to ? [] : [`the router knows no ${destination}`]),
+        ...(to && to.properties?.forwardAuthToken !== true ? [`the router keeps the token from ${destination}`] : []),
+        ...(authenticationType === 'xsuaa' && csrfProtection ? [] : ['a route of the router is open']),
+      ]
+    }),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -32,6 +32,8 @@ export interface BtpPlatform {
   readonly tokenUrl: string
   /** The message client that Event Mesh delivers with; `xs-security.json` grants it the scope. */
   readonly mesh: { readonly clientId: string; readonly clientSecret: string }
+  /** Who may log on, by name, with the scopes of the application that their role collections give. */
+  readonly users: Record<string, readonly string[]>
   /** By name: the properties of a destination. */
   readonly destinations: Record<string, Record<string, unknown>>
   /** `GET /destination-configuration/…`, and what went through the proxy. */
@@ -73,6 +75,9 @@ export async function btpPlatform(): Promise<BtpPlatform> {
     [mesh.clientId]: { secret: mesh.clientSecret, scopes: [`${XSAPPNAME}.emcallback`], audience: [XSAPPNAME] },
     [services.clientid]: { secret: services.clientsecret, scopes: ['uaa.resource'], audience: ['destination'] },
   }
+  const users: Record<string, readonly string[]> = {}
+  /** Who has logged on by a code, and where the browser was sent with it. */
+  const codes = new Map<string, { user: string; redirectUri: string }>()
   const destinations: Record<string, Record<string, unknown>> = {}
   const log: string[] = []
 
@@ -81,7 +86,8 @@ export async function btpPlatform(): Promise<BtpPlatform> {
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const json = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    const { pathname } = new URL(request.url ?? '/', url)
+    const { pathname, searchParams } = new URL(request.url ?? '/', url)
+    if (pathname === '/oauth/authorize') return logOn(searchParams, response)
     if (pathname === '/token_keys') return void json(200, { keys: [jwk] })
     if (pathname === '/oauth/token') {
       const granted = await grant(request, Buffer.concat(chunks).toString())
@@ -95,6 +101,37 @@ export async function btpPlatform(): Promise<BtpPlatform> {
     json(properties ? 200 : 404, properties ? { destinationConfiguration: properties } : {})
   }
 
+  /** A page that asks who is there, and the way back with a code. https://datatracker.ietf.org/doc/html/rfc6749#section-4.1 */
+  function logOn(asked: URLSearchParams, response: ServerResponse): void {
+    const user = asked.get('user')
+    const redirectUri = asked.get('redirect_uri') ?? ''
+    if (asked.get('client_id') !== own.clientid || !redirectUri) return void response.writeHead(400).end()
+    if (user === null) {
+      const hidden = [...asked].map(([name, value]) => `<input type="hidden" name="${name}" value="${value}">`).join('')
+      const page = `<form>${hidden}<label>User <input name="user"></label><button>Log on</button></form>`
+      return void response.writeHead(200, { 'content-type': 'text/html' }).end(page)
+    }
+    if (!users[user]) return void response.writeHead(401).end()
+    const code = randomUUID()
+    codes.set(code, { user, redirectUri })
+    const location = new URL(redirectUri)
+    location.searchParams.set('code', code)
+    location.searchParams.set('state', asked.get('state') ?? '')
+    response.writeHead(302, { location: location.href }).end()
+  }
+
+  /** A person's token; a code counts once, and with the address it was sent to. */
+  async function userToken(fields: URLSearchParams) {
+    const { user, redirectUri } = codes.get(fields.get('code') ?? '') ?? {}
+    codes.delete(fields.get('code') ?? '')
+    if (!user || redirectUri !== fields.get('redirect_uri')) return undefined
+    const scope = ['openid', ...(users[user] ?? []).map((name) => `${XSAPPNAME}.${name}`)]
+    const person = { user_name: user, user_id: user, origin: 'sap.default', email: `${user}@example.com` }
+    const claims = { ...person, grant_type: 'authorization_code', client_id: own.clientid, cid: own.clientid }
+    const access_token = await sign(scope, [XSAPPNAME, 'openid', own.clientid], claims)
+    return { access_token, token_type: 'bearer', expires_in: 43_199, scope: scope.join(' '), jti: randomUUID() }
+  }
+
   async function grant(request: IncomingMessage, form: string) {
     const fields = new URLSearchParams(form)
     const basic = request.headers.authorization
@@ -103,6 +140,9 @@ export async function btpPlatform(): Promise<BtpPlatform> {
           .toString()
           .split(/:(.*)/s)
       : [fields.get('client_id'), fields.get('client_secret')]
+    if (fields.get('grant_type') === 'authorization_code') {
+      return id === own.clientid && secret === own.clientsecret ? userToken(fields) : undefined
+    }
     const client = clients[id ?? '']
     const proved = secret === null ? id === services.clientid && showsOurs(request) : client?.secret === secret
     if (!client || !proved || fields.get('grant_type') !== 'client_credentials') return undefined
@@ -152,7 +192,7 @@ export async function btpPlatform(): Promise<BtpPlatform> {
   const proxyPort = await listening(proxy)
   const url = `https://localhost:${port}`
   const bound = (label: string, credentials: Record<string, unknown>) => [
-    { name: `sluice-${label}`, label, credentials },
+    { name: `sluice-${label}`, label, tags: [label], credentials },
   ]
   return {
     url,
@@ -160,6 +200,7 @@ export async function btpPlatform(): Promise<BtpPlatform> {
     tls,
     tokenUrl: `${url}/oauth/token`,
     mesh,
+    users,
     destinations,
     log,
     token: (scopes, audience = XSAPPNAME) =>

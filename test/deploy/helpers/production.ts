@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { cpSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -13,6 +13,7 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 const READY_WITHIN_MS = 60_000
 
 let installed: Promise<string> | undefined
+let router: Promise<string> | undefined
 
 /** `gen/srv` as `npm run build` makes it, with its dependencies installed as the buildpack does; once per process. */
 export function installedProject(): Promise<string> {
@@ -24,9 +25,26 @@ async function install(folder: string): Promise<string> {
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const { tarball } = await packedPackage()
   deployable({ tarball, out: folder })
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  await run(npm, ['ci', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund'], { cwd: folder, env: plainEnv() })
+  await npmCi(folder)
   return folder
+}
+
+/** `deploy/router` as the MTA's builder makes it; once per process. */
+export function installedRouter(): Promise<string> {
+  router ??= installRouter(join(ROOT, '.tmp', `router-${process.pid}`))
+  return router
+}
+
+async function installRouter(folder: string): Promise<string> {
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  cpSync(join(ROOT, 'deploy/router'), folder, { recursive: true })
+  await npmCi(folder)
+  return folder
+}
+
+const npmCi = (cwd: string) => {
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  return run(npm, ['ci', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund'], { cwd, env: plainEnv() })
 }
 
 export interface Production {
@@ -40,10 +58,22 @@ export interface Production {
 const environment = (env: Readonly<Record<string, string>>) => ({ ...plainEnv(), NODE_ENV: 'production', ...env })
 
 /** Runs the project as `mta.yaml` starts it, and waits for readiness. @throws with the output where it ends instead */
-export async function startProduction(folder: string, env: Readonly<Record<string, string>>): Promise<Production> {
+export const startProduction = (folder: string, env: Readonly<Record<string, string>>): Promise<Production> =>
+  start(folder, 'node_modules/@sap/cds/bin/serve.js', '/health/ready', env)
+
+/** Runs the router as its buildpack does: `npm start`, less npm. */
+export const startRouter = (folder: string, env: Readonly<Record<string, string>>): Promise<Production> =>
+  start(folder, 'node_modules/@sap/approuter/approuter.js', '/cockpit/', env)
+
+async function start(
+  folder: string,
+  script: string,
+  path: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Production> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const child = spawn(process.execPath, ['node_modules/@sap/cds/bin/serve.js'], {
+  const child = spawn(process.execPath, [script], {
     cwd: folder,
     env: environment({ ...env, PORT: String(port) }),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -55,7 +85,7 @@ export async function startProduction(folder: string, env: Readonly<Record<strin
     })
   }
   const giveUpAt = Date.now() + READY_WITHIN_MS
-  while (!(await isReady(url))) {
+  while (!(await answers(url + path))) {
     if (child.exitCode !== null || Date.now() > giveUpAt) {
       child.kill('SIGKILL')
       throw new Error(`it did not become ready (exit code ${child.exitCode}):\n${output}`)
@@ -79,9 +109,10 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<numbe
   return child.exitCode
 }
 
-async function isReady(url: string): Promise<boolean> {
+async function answers(url: string): Promise<boolean> {
   try {
-    return (await fetch(`${url}/health/ready`)).ok
+    // The router's first answer is the way to the log-on.
+    return (await fetch(url, { redirect: 'manual' })).status < 400
   } catch (unreachable) {
     if (unreachable instanceof TypeError) return false
     throw unreachable

@@ -12,7 +12,7 @@ import { isSigned, KINDS, makeDelivery } from '../signing/delivery.ts'
 import { envWithFile, type Terminal } from '../terminal.ts'
 import { plural, safe, toJson } from '../text.ts'
 import { parseHeaders } from '../verify/request.ts'
-import { callerOptions, sourceOptions } from './shared-options.ts'
+import { callerOptions, defaultAddress, sourceOptions } from './shared-options.ts'
 
 export const send = command({
   words: 'send [kind]',
@@ -22,7 +22,8 @@ export const send = command({
       .positional('kind', { type: 'string', choices: KINDS, describe: 'Kind of source' })
       .option('url', {
         type: 'string',
-        describe: 'The webhook, or a gateway, whose /webhooks/<source or kind> is meant [http://localhost:4004]',
+        describe:
+          'The webhook, or a gateway, whose /webhooks/<source or kind> is meant [SLUICE_URL or http://localhost:4004]',
         requiresArg: true,
       })
       .option('header', {
@@ -54,9 +55,10 @@ export const send = command({
     if (!Number.isInteger(count) || count < 1) throw usage('--count is no count.', 'Write 1 or more.')
     const choice = chooseSource(args.kind, args.source, args.option, terminal.cwd)
     const { kind, options } = choice
-    const url = parseAddress(args.url ?? 'http://localhost:4004')
+    const path = pathOf(kind, args.source, options)
+    const url = args.url ? parseAddress(args.url) : new URL(`.${path}`, atItsRoot(defaultAddress(terminal)))
     // As everywhere else: the address of a gateway.
-    if (url.pathname === '/' && !url.search) url.pathname = pathOf(kind, args.source, options)
+    if (url.pathname === '/' && !url.search) url.pathname = path
     const secret = isSigned(kind) ? await secretOf(args.secret, choice.secrets[0], terminal) : undefined
     if (tamper && secret === undefined) throw usage(`--tamper: nothing is signed in kind ${kind}.`)
     const authorization = await readCredentials(args, url, terminal, false)
@@ -86,6 +88,9 @@ export const send = command({
     return conclude(results, { count, tamper, json: args.json }, terminal)
   },
 })
+
+/** A gateway may lie below a path of its host. */
+const atItsRoot = ({ href }: URL): string => (href.endsWith('/') ? href : `${href}/`)
 
 /** Kind `http` has a path of its own below `/http/`. */
 const pathOf = (kind: string, source: string | undefined, { path }: Readonly<Record<string, unknown>>): string =>

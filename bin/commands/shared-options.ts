@@ -33,12 +33,15 @@ export interface GatewayArguments {
   readonly token?: string | undefined
 }
 
+/** The gateway where no option names one. */
+export const defaultAddress = ({ env }: Terminal): URL => parseAddress(env.SLUICE_URL || DEFAULT_URL, 'SLUICE_URL')
+
 export async function openGateway(
   { url, user, token }: GatewayArguments,
   terminal: Terminal,
   signal?: AbortSignal,
 ): Promise<GatewayClient> {
-  const address = parseAddress(url ?? terminal.env.SLUICE_URL ?? DEFAULT_URL, url ? '--url' : 'SLUICE_URL')
+  const address = url ? parseAddress(url) : defaultAddress(terminal)
   const { connect } = await import('../gateway/client.ts')
   return connect(address, await readCredentials({ user, token }, address, terminal), signal)
 }

@@ -47,6 +47,8 @@ describe('the deployed project in production', function () {
 
   before(async function () {
     database = await testDatabase(this, 'nothing')
+    // Two installations, as npm makes them.
+    this.timeout(180_000)
     const router = installedRouter()
     ;[folder, btp] = await Promise.all([installedProject(), btpPlatform()])
     routerFolder = await router

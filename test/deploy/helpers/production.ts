@@ -7,9 +7,11 @@ import { promisify } from 'node:util'
 import { freePort } from '../../../demo/free-port.ts'
 import { deployable } from '../../../scripts/deployable.js'
 import { packedPackage, plainEnv } from '../../doors/helpers/packed.ts'
+import { readGuide } from '../../helpers/guide.ts'
 
 const run = promisify(execFile)
 const ROOT = resolve(import.meta.dirname, '../../..')
+const DEPLOY_GUIDE = readGuide('docs/guides/deploy-to-btp.md')
 const READY_WITHIN_MS = 60_000
 
 let installed: Promise<string> | undefined
@@ -119,10 +121,10 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** The deployer, as the MTA's task and the Kubernetes Job run it. */
+/** The deployer, as the guide, the MTA's task and the Kubernetes Job run it. */
 export async function runDeployer(folder: string, env: Readonly<Record<string, string>>) {
-  const command = ['node_modules/cap-sluice/dist/bin/sluice-deploy.js']
-  const result = await run(process.execPath, command, { cwd: folder, env: environment(env) }).then(
+  const [, script = ''] = /^node (\S+sluice-deploy\.js)$/m.exec(DEPLOY_GUIDE.commands().join('\n')) ?? []
+  const result = await run(process.execPath, [script], { cwd: folder, env: environment(env) }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
     ({ code, stdout, stderr }) => ({ code: Number(code), stdout: String(stdout), stderr: String(stderr) }),
   )

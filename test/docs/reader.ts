@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { freePort } from '../../demo/free-port.ts'
+import { packedPackage, plainEnv } from '../doors/helpers/packed.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+/** Commands that go on until somebody ends them, and what they say once they work. */
+const ENDLESS: readonly (readonly [RegExp, RegExp])[] = [
+  [/^npm start$/, /listening on/],
+  [/^cds watch$/, /listening on/],
+  [/^npx sluice tail$/, /./],
+]
+
+/**
+ * Somebody who types a guide's lines, one after the other, in folders of their own. The registry is the only thing that is
+ * not there: what `npm add` and `npx` would fetch is the packed package, everything else is found in this checkout.
+ */
+export async function guideReader() {
+  const { folder: sluice } = await packedPackage()
+  mkdirSync(join(ROOT, '.tmp'), { recursive: true })
+  const home = mkdtempSync(join(ROOT, '.tmp', 'reader-'))
+  const port = await freePort()
+  const stage = (name: string, script: string) =>
+    writeFileSync(join(home, 'bin', name), `#!/bin/bash\nset -e\n${script}\n`, { mode: 0o755 })
+  mkdirSync(join(home, 'bin'))
+  const path = `${join(home, 'bin')}:${dirname(process.execPath)}:${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`
+  const fetched = `mkdir -p node_modules && cp -r '${sluice}' node_modules/cap-sluice`
+  const rest = `PATH="\${PATH#*:}" exec npm "$@"`
+  stage(
+    'npm',
+    `case "$1" in install) ${fetched};; add) ${fetched}; npm pkg set dependencies.$2='>=0';; *) ${rest};; esac`,
+  )
+  stage(
+    'npx',
+    `case "$1" in sluice|cap-sluice) shift;; *) exit 127;; esac\nexec node '${sluice}/dist/bin/sluice.js' "$@"`,
+  )
+  let cwd = home
+  const running = new Set<{ child: ChildProcess; output: () => string }>()
+
+  const start = (line: string, env: Readonly<Record<string, string>>) => {
+    const child = spawn('bash', ['-c', `${line}\nstatus=$?\npwd >&3\nexit $status`], {
+      cwd,
+      // A group of its own: npm and cds watch run the server in a child.
+      detached: true,
+      env: {
+        ...plainEnv(),
+        PATH: path,
+        HOME: home,
+        CDS_USER_HOME: home,
+        PORT: String(port),
+        SLUICE_URL: `http://localhost:${port}`,
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    })
+    let output = ''
+    let folder = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text) => {
+        output += text
+      })
+    child.stdio[3]?.on('data', (text) => {
+      folder += text
+    })
+    return { child, output: () => output, folder: () => folder.trim(), ended: once(child, 'close') }
+  }
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    write: (file: string, text: string) => writeFileSync(join(cwd, file), text),
+    /** Types a line. @returns what it says; of one that goes on for ever, once it works. @throws where it fails */
+    async type(line: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+      const { child, output, folder, ended } = start(line, env)
+      const [, works] = ENDLESS.find(([command]) => command.test(line)) ?? []
+      if (!works) {
+        const [code] = await ended
+        if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output()}`)
+        cwd = folder()
+        return output()
+      }
+      running.add({ child, output })
+      while (!works.test(output())) {
+        const end = await Promise.race([ended, once(child.stdout ?? child, 'data').then(() => undefined)])
+        if (end && !works.test(output())) throw new Error(`${line} ended with ${end[0]}:\n${output()}`)
+      }
+      return output()
+    },
+    /** What the commands say that still run. */
+    heard: () => [...running].map(({ output }) => output()).join(''),
+    /** Ctrl-C in every terminal where something still runs. */
+    async interrupt(): Promise<void> {
+      for (const one of running) {
+        running.delete(one)
+        const { child } = one
+        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) continue
+        const ended = once(child, 'close')
+        process.kill(-child.pid, 'SIGINT')
+        await ended
+      }
+    },
+    async leave(): Promise<void> {
+      for (const { child } of running) if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+export type GuideReader = Awaited<ReturnType<typeof guideReader>>

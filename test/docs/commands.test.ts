@@ -83,6 +83,23 @@ describe('the docs', () => {
     for (const test of Object.values(ELSEWHERE)) expect(read(test)).to.include('deploy-to-btp.md')
   })
 
+  it('name tests that are there, each promise by its title', () => {
+    for (const file of ['README.md', 'docs/guides/security.md', 'docs/guides/deploy-to-btp.md']) {
+      for (const [, path = ''] of read(file).matchAll(/`(test\/[\w./-]+)`/g)) {
+        expect(existsSync(join(ROOT, path)), `${file} names ${path}`).to.equal(true)
+      }
+    }
+    const [, promises = ''] = read('README.md').split('## What it promises')
+    const [table = ''] = /(^\|.*\n)+/m.exec(promises) ?? []
+    const rows = table.trim().split('\n').slice(2)
+    expect(rows).to.have.length.above(9)
+    for (const row of rows) {
+      const named = [...row.matchAll(/\*([^*]+)\*, `([^`]+)`/g)]
+      expect(named, row).to.have.length.above(0)
+      for (const [, title = '', path = ''] of named) expect(read(path), path).to.include(title)
+    }
+  })
+
   it('name scripts, commands, files and headings that are there', () => {
     const { scripts } = JSON.parse(read('package.json'))
     for (const file of files.filter((name) => name !== 'docs/api.md')) {

@@ -17,6 +17,16 @@ const guide = (name: string): string => readFileSync(join(ROOT, 'docs/guides', n
 const filesOf = (text: string): Map<string, string> =>
   new Map([...text.matchAll(/```ts (\S+)\n([\s\S]*?)```/g)].map(([, name = '', code = '']) => [name, code]))
 
+/** The code in the README, within an app that has what it takes for granted. */
+function readme(): string {
+  const [, code = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
+  const given = `import express from 'express'
+const app = express()
+const url = 'http://localhost:4004/sap/opu/odata/sap/API_SALES_ORDER_SRV'
+const auth = { kind: 'none' } as const`
+  return `${given}\n${code}`
+}
+
 const CONFIG = {
   compilerOptions: {
     strict: true,
@@ -33,7 +43,11 @@ describe('guides of the SDK: every block is run', function () {
   this.timeout(120_000)
   let home: Consumer
   let app: App | undefined
-  const blocks = new Map([...filesOf(guide('sdk.md')), ...filesOf(guide('test-your-handlers.md'))])
+  const blocks = new Map([
+    ...filesOf(guide('sdk.md')),
+    ...filesOf(guide('test-your-handlers.md')),
+    ['readme.ts', readme()],
+  ])
   before(async () => {
     home = await consumer([])
     for (const [name, code] of blocks) writeFileSync(join(home.folder, name), code)

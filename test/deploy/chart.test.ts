@@ -99,6 +99,33 @@ describe('the Helm chart', () => {
       (text) => text.replace('{{ .Values.terminationGracePeriodSeconds }}', '30'),
       /stopping takes 55000 ms/,
     ],
+    [
+      'a field at the wrong depth',
+      'deployment.yaml',
+      (text) =>
+        text
+          .replace('  replicas: {{ .Values.replicas }}\n', '')
+          .replace('    spec:\n', '    spec:\n      replicas: 2\n'),
+      /deployment\.yaml: \/spec\/template\/spec must NOT have additional properties replicas/,
+    ],
+    [
+      'a misspelled field',
+      'pdb.yaml',
+      (text) => text.replace('minAvailable:', 'minAvailible:'),
+      /must NOT have additional properties minAvailible/,
+    ],
+    [
+      'a value of another type',
+      'service.yaml',
+      (text) => text.replace('port: 80', 'port: "80"'),
+      /\/spec\/ports\/0\/port must be number/,
+    ],
+    [
+      'an API version of yesterday',
+      'apirule.yaml',
+      (text) => text.replace('kyma-project.io/v2', 'kyma-project.io/v1beta1'),
+      /\/apiVersion must be equal to constant/,
+    ],
     ['root', 'deployer.yaml', (text) => text.replace('runAsNonRoot: true', 'runAsNonRoot: false'), /may run as root/],
     [
       'no instance',

@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { Ajv } from 'ajv'
 import { parse, parseAllDocuments } from 'yaml'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -85,7 +86,20 @@ export function manifests({ templates, values }: Chart, overrides: Values = {}, 
   })
 }
 
-/** What does not fit together among the objects of one release, one line each. */
+const { kinds, definitions } = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/kubernetes.json'), 'utf8'))
+const schemas = new Ajv({ strict: false, allErrors: true, schemas: [{ $id: 'kubernetes', kinds, definitions }] })
+
+/** What the API server of a cluster would refuse, or would drop without a word. */
+function schemaProblems({ file, ...object }: Manifest): string[] {
+  const validate = schemas.getSchema(`kubernetes#/kinds/${object.kind}`)
+  if (!validate) return [`${file}: no schema of ${object.kind}`]
+  if (validate(object)) return []
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) => `${file}: ${instancePath} ${message} ${Object.values(params).join()}`,
+  )
+}
+
+/** What does not fit its kind, or together among the objects of one release, one line each. */
 export function inspectManifests(all: readonly Manifest[], external: readonly string[] = []): string[] {
   const of = (kind: string) => all.filter((each) => each.kind === kind)
   const maps = of('ConfigMap').map(({ metadata }) => metadata.name)
@@ -110,6 +124,7 @@ export function inspectManifests(all: readonly Manifest[], external: readonly st
     ...of('PodDisruptionBudget').map(({ spec }) => spec.selector.matchLabels),
   ]
   return [
+    ...all.flatMap(schemaProblems),
     ...all
       .filter(({ apiVersion, kind, metadata }) => !apiVersion || !kind || !metadata?.name)
       .map(({ file }) => `${file}: no object`),

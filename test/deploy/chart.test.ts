@@ -24,7 +24,9 @@ describe('the Helm chart', () => {
     it(`fits together ${how}`, () => {
       const all = manifests(readChart(), values)
       expect(inspectManifests(all, secrets)).to.deep.equal([])
-      expect(all.filter(({ kind }) => kind === 'APIRule' || kind === 'Ingress')).to.have.length(1)
+      const reached = all.filter(({ kind }) => kind === 'APIRule' || kind === 'Ingress')
+      const hosts = reached.flatMap(({ spec }) => spec.hosts ?? spec.rules.map(({ host }: { host: string }) => host))
+      expect(hosts.map((host: string) => host.split('.')[0])).to.deep.equal(['sluice', 'sluice-cockpit'])
     })
   }
 
@@ -35,11 +37,9 @@ describe('the Helm chart', () => {
     const given = Object.entries(chart.values).flatMap(([name, value]) => leaves(name, value))
     expect([...used].sort()).to.deep.equal(given.sort())
     const { version } = json('package.json')
-    expect([chart.chart.version, chart.chart.appVersion, (chart.values.image as { tag: string }).tag]).to.deep.equal([
-      version,
-      version,
-      version,
-    ])
+    const { image, router } = chart.values as Record<'image' | 'router', { tag: string }>
+    const versions = [chart.chart.version, chart.chart.appVersion, image.tag, router.tag]
+    expect(new Set(versions)).to.deep.equal(new Set([version]))
   })
 
   it('asks BTP for what the MTA asks for', () => {
@@ -48,7 +48,12 @@ describe('the Helm chart', () => {
         .parameters
     const ofRelease = (value: unknown) =>
       JSON.parse(JSON.stringify(value).replaceAll('sluice-event-mesh', 'gateway-event-mesh'))
-    expect(parameters('gateway-xsuaa')).to.deep.equal({ xsappname: 'gateway', ...ofRelease(json('xs-security.json')) })
+    const { 'oauth2-configuration': validity, ...security } = ofRelease(json('xs-security.json'))
+    expect(parameters('gateway-xsuaa')).to.deep.equal({
+      xsappname: 'gateway',
+      ...security,
+      'oauth2-configuration': { ...validity, 'redirect-uris': ['https://sluice-cockpit.example.com/**'] },
+    })
     expect(parameters('gateway-event-mesh')).to.deep.equal(ofRelease(json('event-mesh.json')))
   })
 
@@ -60,6 +65,18 @@ describe('the Helm chart', () => {
       expect(requires).to.have.property(name)
       expect(mountPath).to.equal(`/bindings/${name}`)
     }
+  })
+
+  it('sends people on to the gateway with their token, by the name the router’s routes have', () => {
+    const all = manifests(readChart())
+    const router = all.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'gateway-router')
+    const [container] = router?.spec.template.spec.containers ?? []
+    const env = container.env.find(({ name }: { name: string }) => name === 'destinations')
+    const [{ name, url, forwardAuthToken }, ...more] = JSON.parse(env.value)
+    expect(more).to.deep.equal([])
+    expect(forwardAuthToken).to.equal(true)
+    expect(all.some(({ kind, metadata }) => kind === 'Service' && `http://${metadata.name}` === url)).to.equal(true)
+    for (const { destination } of json('deploy/router/xs-app.json').routes) expect(destination).to.equal(name)
   })
 
   it('tells CAP how to read the connectivity binding with the cluster’s proxy', () => {

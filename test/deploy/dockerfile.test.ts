@@ -60,6 +60,17 @@ describe('the Dockerfile', () => {
     expect(text('mta.yaml')).to.include(`exec ${command.join(' ')}`)
   })
 
+  it('has a sister for the router, which runs likewise what its folder holds', () => {
+    const [router, ...others] = stagesOf(text('deploy/router/Dockerfile'))
+    expect(others).to.deep.equal([])
+    expect(settingOf(router, 'USER')).to.equal('node')
+    const { scripts } = JSON.parse(text('deploy/router/package.json')) as { scripts: { start: string } }
+    expect((JSON.parse(settingOf(router, 'CMD')) as string[]).join(' ')).to.equal(scripts.start)
+    for (const file of settingOf(router, 'COPY').split(' ').slice(0, -1)) {
+      expect(existsSync(join(ROOT, 'deploy/router', file)), file).to.equal(true)
+    }
+  })
+
   it('copies what the build makes, and nothing else gets into its context', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-image-'))
     try {

@@ -25,10 +25,11 @@ const QUEUE = 'default/sluice/1/orders'
 function mount(directory: string, label: string, credentials: Readonly<Record<string, unknown>>): void {
   const described = (names: readonly string[]) => names.map((name) => ({ name, format: 'text' }))
   const metadata = {
-    metaDataProperties: described(['type', 'label']),
+    metaDataProperties: [...described(['type', 'label']), { name: 'tags', format: 'json' }],
     credentialProperties: described(Object.keys(credentials)),
   }
-  const files = { ...credentials, type: label, label, '.metadata': JSON.stringify(metadata) }
+  const tags = JSON.stringify([label])
+  const files = { ...credentials, type: label, label, tags, '.metadata': JSON.stringify(metadata) }
   mkdirSync(directory)
   for (const [name, value] of Object.entries(files)) writeFileSync(join(directory, name), String(value))
 }
@@ -79,6 +80,8 @@ describe('the deployed project in production', function () {
     VCAP_SERVICES: JSON.stringify(bindings()),
     NODE_EXTRA_CA_CERTS: btp.authority,
   })
+  /** As the MTA's group “destinations” becomes a variable, and as the chart writes it. */
+  const routes = () => JSON.stringify([{ name: 'srv-api', url: app?.url, forwardAuthToken: true }])
   const ask = async (path: string, token: string, init: RequestInit = {}) =>
     fetch((app?.url ?? '') + path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })
   const order = (number: string) => ({
@@ -178,8 +181,7 @@ describe('the deployed project in production', function () {
         router = await startRouter(routerFolder, {
           VCAP_SERVICES: JSON.stringify({ xsuaa }),
           NODE_EXTRA_CA_CERTS: btp.authority,
-          // As the MTA's group “destinations” becomes a variable.
-          destinations: JSON.stringify([{ name: 'srv-api', url: app?.url, forwardAuthToken: true }]),
+          destinations: routes(),
         })
       })
       after(() => Promise.all([browser?.close(), router?.kill()]))
@@ -252,6 +254,7 @@ describe('the deployed project in production', function () {
 
   describe('with mounted bindings', () => {
     it('reads bindings that are mounted as files, and reaches an ERP behind the Cloud Connector', async () => {
+      let router: Production | undefined
       const mounted = mkdtempSync(join(tmpdir(), 'sluice-bindings-'))
       for (const [label, [service]] of Object.entries(bindings()))
         mount(join(mounted, label), label, service?.credentials ?? {})
@@ -274,8 +277,11 @@ describe('the deployed project in production', function () {
         const through = btp.log.filter((line) => line.startsWith('proxy POST'))
         expect(through).to.have.length(1)
         expect(through[0]).to.match(/^proxy POST http:\/\/virtual-s4:44300\/sap\/.*A_SalesOrder.* at walldorf$/)
+        router = await startRouter(routerFolder, { ...env, destinations: routes() })
+        const asked = await (await fetch(`${router.url}/cockpit/`)).text()
+        expect(asked, 'the way to the log-on').to.include(`${btp.url}/oauth/authorize`)
       } finally {
-        await app?.kill()
+        await Promise.all([app?.kill(), router?.kill()])
         rmSync(mounted, { recursive: true, force: true })
       }
     })

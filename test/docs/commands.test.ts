@@ -48,7 +48,9 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'cf deploy mta_archives/sluice_0.1.0.mtar -e mta-hana.mtaext': 'needs a Cloud Foundry with HANA',
   'npm run build && docker build -t registry.example.com/sluice:0.1.0 . && docker push registry.example.com/sluice:0.1.0':
     'needs a Docker daemon and a registry; production.test.ts takes the steps of the Dockerfile',
-  'helm install sluice charts/sluice --set image.repository=registry.example.com/sluice --set host=sluice':
+  'docker build -t registry.example.com/sluice-router:0.1.0 deploy/router && docker push registry.example.com/sluice-router:0.1.0':
+    'needs a Docker daemon and a registry; production.test.ts takes the steps of the Dockerfile',
+  'helm install sluice charts/sluice --set image.repository=registry.example.com/sluice --set router.repository=registry.example.com/sluice-router --set domain=example.com':
     'needs helm and a cluster; chart.test.ts renders the chart and checks the objects',
   'npm install --omit=optional --prefix bench/peers': 'competitors, for benchmarks only: 100 MB that no test needs',
   'npm add cap-sluice @sap/cds @cap-js/sqlite':

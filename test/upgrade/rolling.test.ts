@@ -7,7 +7,7 @@ import { openWork, STORES } from '../crash/helpers/stores.ts'
 import { until } from '../crash/helpers/until.ts'
 import { FLAWLESS } from '../crash/helpers/verdict.ts'
 import { World } from '../crash/helpers/world.ts'
-import { nextVersion } from './helpers/next-version.ts'
+import { useUpgrade } from './helpers/next-version.ts'
 import { ROOT, run } from './helpers/run.ts'
 
 const SEED = Number(process.env.SEED ?? randomInt(2 ** 31))
@@ -16,16 +16,7 @@ const NOTHING_LEFT = { waiting: 0, leased: 0, stuck: 0 }
 
 describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
   this.timeout(60_000)
-  let next: ReturnType<typeof nextVersion>
-  let world: World | undefined
-  before(() => {
-    next = nextVersion()
-  })
-  after(() => next.remove())
-  afterEach(async () => {
-    await world?.close()
-    world = undefined
-  })
+  const use = useUpgrade()
 
   /** A shop at work while something happens; returns its log when everything it sent has ended. */
   async function underLoad(world: World, shop: Shop, happen: () => Promise<void>): Promise<void> {
@@ -41,7 +32,7 @@ describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
   }
 
   const deploy = async ({ store }: World) => {
-    const { code, output } = await run(next.root, 'test/upgrade/deployer.ts', store.inbox)
+    const { code, output } = await run(use.next.root, 'test/upgrade/deployer.ts', store.inbox)
     expect(code, output).to.equal(0)
   }
 
@@ -54,22 +45,23 @@ describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
   // Fails where the new version takes a column away, where its statements deadlock with the old one's for good, and where
   // it runs what the old one holds.
   it('is deployed under load, works beside the old one and takes over: nothing lost, nothing doubled', async function () {
-    world = await World.open(this, POSTGRES, { label: 'now', processes: 2 })
+    const world = await World.open(this, POSTGRES, { label: 'now', processes: 2 })
+    use.world = world
     const { cluster: old } = world
     // Whom the load balancer sends to.
     let inTurn = [old]
     let turn = 0
     const shop = world.shop('rolled', { orders: 4, stock: 2 }, () => inTurn[turn++ % inTurn.length]?.url())
     await underLoad(world, shop, async () => {
-      const grown = (label: string) => growth(() => writtenBy(world as World, shop, label), 4)
+      const grown = (label: string) => growth(() => writtenBy(world, shop, label), 4)
       await grown('now')
-      await deploy(world as World)
-      const newer = await (world as World).join({
+      await deploy(world)
+      const newer = await world.join({
         label: 'next',
         processes: 2,
-        root: next.root,
+        root: use.next.root,
         // The deployer has done everything.
-        store: { ...(world as World).store.inbox, deploy: false },
+        store: { ...world.store.inbox, deploy: false },
       })
       inTurn = [old, newer]
       await Promise.all([grown('now'), grown('next')])
@@ -85,7 +77,8 @@ describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
 
   it('replaces three instances while each is killed at random', async function () {
     const random = seededRandom(SEED)
-    world = await World.open(this, POSTGRES, { label: 'killed' })
+    const world = await World.open(this, POSTGRES, { label: 'killed' })
+    use.world = world
     const { cluster } = world
     const shop = world.shop('killed-shop', { orders: 4, stock: 2 })
     const killed = async (n: number, kill: () => void) => {
@@ -96,11 +89,11 @@ describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
     await underLoad(world, shop, async () => {
       for (const n of [0, 1, 2]) await killed(n, () => cluster.signal(n, 'SIGKILL'))
       for (const n of [0, 1, 2]) await cluster.listens(n)
-      await deploy(world as World)
+      await deploy(world)
       const order = [0, 1, 2].sort(() => random() - 0.5)
       const replaced: number[] = []
       for (const n of order) {
-        await killed(n, () => cluster.replace(n, next.root, random() < 0.5 ? 'SIGTERM' : 'SIGKILL'))
+        await killed(n, () => cluster.replace(n, use.next.root, random() < 0.5 ? 'SIGTERM' : 'SIGKILL'))
         replaced.push(n)
         const victim = replaced[Math.floor(random() * replaced.length)] ?? n
         await cluster.listens(victim)
@@ -116,11 +109,12 @@ describe(`a new version on the same Postgres, SEED=${SEED}`, function () {
   })
 
   it('is refused by an older instance, with what to do', async function () {
-    world = await World.open(this, POSTGRES, { label: 'older', processes: 1 })
+    const world = await World.open(this, POSTGRES, { label: 'older', processes: 1 })
+    use.world = world
     await deploy(world)
     const { code, output } = await run(ROOT, 'test/upgrade/deployer.ts', world.store.inbox)
     expect(code).to.equal(1)
-    expect(output).to.include(`The store has version ${next.version}; this Sluice knows ${next.version - 1}.`)
+    expect(output).to.include(`The store has version ${use.next.version}; this Sluice knows ${use.next.version - 1}.`)
     expect(output).to.include('Start the version of cap-sluice that deployed it, or a newer one.')
     // Whoever runs already goes on.
     const shop = world.shop('older-shop')

@@ -107,7 +107,7 @@ export function inspectManifests(all: readonly Manifest[], external: readonly st
   const secrets = [...of('ServiceBinding').map(({ spec }) => spec.secretName), ...external]
   const instances = of('ServiceInstance').map(({ metadata }) => metadata.name)
   const services = of('Service').map(({ metadata }) => metadata.name)
-  const labels = JSON.stringify(of('Deployment')[0]?.spec.template.metadata.labels)
+  const labels = of('Deployment').map(({ spec }) => JSON.stringify(spec.template.metadata.labels))
   const backends = [
     ...of('APIRule').map(({ spec }) => spec.service.name),
     ...of('Ingress').flatMap(({ spec }) =>
@@ -129,7 +129,7 @@ export function inspectManifests(all: readonly Manifest[], external: readonly st
       .filter(({ apiVersion, kind, metadata }) => !apiVersion || !kind || !metadata?.name)
       .map(({ file }) => `${file}: no object`),
     ...selectors
-      .filter((selector) => JSON.stringify(selector) !== labels)
+      .filter((selector) => !labels.includes(JSON.stringify(selector)))
       .map((each) => `${JSON.stringify(each)} selects nothing`),
     ...backends.filter((name) => !services.includes(name)).map((name) => `no service ${name}`),
     ...of('ServiceBinding')
@@ -156,7 +156,12 @@ interface Container {
   lifecycle?: { preStop: { exec: { command: string[] } } }
   securityContext: { readOnlyRootFilesystem?: boolean; allowPrivilegeEscalation?: boolean }
   volumeMounts: { name: string; mountPath: string }[]
-  [probe: `${string}Probe`]: { httpGet: { path: string; port: string } }
+  [probe: `${string}Probe`]: Probe
+}
+
+interface Probe {
+  httpGet?: { path: string; port: string }
+  tcpSocket?: { port: string }
 }
 
 function podProblems(kind: string, pod: Pod, secrets: readonly string[], maps: readonly string[]): string[] {
@@ -179,12 +184,13 @@ function podProblems(kind: string, pod: Pod, secrets: readonly string[], maps: r
       ...(container.securityContext.readOnlyRootFilesystem ? [] : [`${kind} may write into its image`]),
       ...Object.entries(container)
         .filter(([name]) => name.endsWith('Probe'))
-        .map(([, probe]) => (probe as { httpGet: { path: string; port: string } }).httpGet)
+        .map(([, probe]) => probe as Probe)
         .filter(
-          ({ path, port }) =>
-            !['/health', '/health/ready'].includes(path) || !container.ports?.some(({ name }) => name === port),
+          ({ httpGet, tcpSocket }) =>
+            (httpGet && !['/health', '/health/ready'].includes(httpGet.path)) ||
+            !container.ports?.some(({ name }) => name === (httpGet ?? tcpSocket)?.port),
         )
-        .map(({ path, port }) => `a probe asks for ${path} at ${port}`),
+        .map(({ httpGet }) => `a probe asks for ${httpGet?.path ?? 'a port that is not there'}`),
       ...timeProblems(pod, container),
     ]),
   ]

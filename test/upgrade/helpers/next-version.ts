@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { World } from '../../crash/helpers/world.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 /** Everything that a gateway's process loads, and the processes themselves. */
@@ -9,7 +10,7 @@ const PARTS = ['srv', 'adapters', 'db', 'index.cds', 'package.json', 'test/crash
  * The version after this one: a copy of the package whose store has one version more, with a new column that fills
  * itself and a new table. It lies within the checkout, so that both find the same libraries.
  */
-export function nextVersion() {
+function nextVersion() {
   mkdirSync(join(ROOT, '.tmp'), { recursive: true })
   const root = mkdtempSync(join(ROOT, '.tmp', 'next-version-'))
   for (const part of PARTS) cpSync(join(ROOT, part), join(root, part), { recursive: true })
@@ -29,6 +30,20 @@ export function nextVersion() {
     ],
   ])
   return { root, version: version + 1, remove: () => rmSync(root, { recursive: true, force: true }) }
+}
+
+/** What every test of an upgrade has: the next version, built once, and a world that ends with its test. */
+export function useUpgrade() {
+  const use = {} as { next: ReturnType<typeof nextVersion>; world: World | undefined }
+  before(() => {
+    use.next = nextVersion()
+  })
+  after(() => use.next.remove())
+  afterEach(async () => {
+    await use.world?.close()
+    use.world = undefined
+  })
+  return use
 }
 
 function storeVersion(): number {

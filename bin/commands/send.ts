@@ -55,10 +55,11 @@ export const send = command({
     if (!Number.isInteger(count) || count < 1) throw usage('--count is no count.', 'Write 1 or more.')
     const choice = chooseSource(args.kind, args.source, args.option, terminal.cwd)
     const { kind, options } = choice
-    const path = pathOf(kind, args.source, options)
-    const url = args.url ? parseAddress(args.url) : new URL(`.${path}`, atItsRoot(defaultAddress(terminal)))
-    // As everywhere else: the address of a gateway.
-    if (url.pathname === '/' && !url.search) url.pathname = path
+    const url = args.url ? parseAddress(args.url) : defaultAddress(terminal)
+    // As everywhere else: the address of a gateway, which may lie below a path of its host.
+    if (!args.url || (url.pathname === '/' && !url.search)) {
+      url.pathname = url.pathname.replace(/\/$/, '') + pathOf(kind, args.source, options)
+    }
     const secret = isSigned(kind) ? await secretOf(args.secret, choice.secrets[0], terminal) : undefined
     if (tamper && secret === undefined) throw usage(`--tamper: nothing is signed in kind ${kind}.`)
     const authorization = await readCredentials(args, url, terminal, false)
@@ -88,9 +89,6 @@ export const send = command({
     return conclude(results, { count, tamper, json: args.json }, terminal)
   },
 })
-
-/** A gateway may lie below a path of its host. */
-const atItsRoot = ({ href }: URL): string => (href.endsWith('/') ? href : `${href}/`)
 
 /** Kind `http` has a path of its own below `/http/`. */
 const pathOf = (kind: string, source: string | undefined, { path }: Readonly<Record<string, unknown>>): string =>

@@ -194,7 +194,12 @@ describe('guides, typed line by line', function () {
 
   it(PLUGIN, async () => {
     reader = await guideReader()
-    for (const line of readGuide(PLUGIN).commands()) await reader.type(line)
+    const guide = readGuide(PLUGIN)
+    for (const line of guide.commands()) await reader.type(line)
+    for (const file of ['package.json', 'srv/handlers/orders.js', '.env', '.gitignore', 'srv/sluice.cds']) {
+      expect(guide.text, file).to.include(`\`${file}\``)
+      expect(reader.read(file), file).not.to.equal('')
+    }
     const page = await fetch(`${reader.url}/cockpit/`)
     expect(await page.text()).to.include('<title>Sluice')
     const events = await fetch(`${reader.url}/odata/v4/cockpit/Events`, {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { freePort } from '../../demo/free-port.ts'
 import { packedPackage, plainEnv } from '../doors/helpers/packed.ts'
@@ -69,6 +69,7 @@ export async function guideReader() {
 
   return {
     url: `http://127.0.0.1:${port}`,
+    read: (file: string) => readFileSync(join(cwd, file), 'utf8'),
     write: (file: string, text: string) => writeFileSync(join(cwd, file), text),
     /** Types a line. @returns what it says; of one that goes on for ever, once it works. @throws where it fails */
     async type(line: string, env: Readonly<Record<string, string>> = {}): Promise<string> {

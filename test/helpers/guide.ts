@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 const ROOT = resolve(import.meta.dirname, '../..')
 const BLOCK = /^```(\S*)(?: (\S+))?\n([\s\S]*?)^```/gm
 
-export interface Guide {
+interface Guide {
   readonly text: string
   /** Blocks in the order of the page; one with a file's name after its language is that file. */
   readonly blocks: readonly { readonly language: string; readonly file: string | undefined; readonly text: string }[]
@@ -29,7 +29,7 @@ export function readGuide(path: string): Guide {
 }
 
 /** One entry a command: a backslash goes on in the next line, and what stands behind ` #` is for people. */
-export const commandLines = (block: string): readonly string[] =>
+const commandLines = (block: string): readonly string[] =>
   block
     .replaceAll(/\\\n\s*/g, '')
     .split('\n')

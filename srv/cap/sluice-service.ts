@@ -14,7 +14,7 @@ export interface SluiceOptions extends Omit<SubscriptionOptions, 'name'> {
 export type SluiceService = SluiceEvents & CapService
 
 /** What Sluice adds to a CAP service. */
-export interface SluiceEvents {
+interface SluiceEvents {
   /**
    * Handles events of a type, of several or, with `'*'`, all; types in `EventTypes` tell what `event.data` is. Until the
    * gateway starts, after all `served` handlers. Without `options.name` the subscription is named as its type.

@@ -50,7 +50,7 @@ export interface MeshChange {
 
 /**
  * Before the first look: the broker calls our address for its handshake, and a platform's router may not know it yet.
- * And before the next one where something was changed: what waits for the handshake shall not wait long.
+ * And before the next one where a webhook is new: what waits for its handshake shall not wait long.
  */
 const SOON_MS = 5_000
 /** One instance looks and changes; longer than any look with its steps. */
@@ -150,7 +150,8 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
     try {
       const { done, plan } = await applyMesh(mesh, { signal: abort.signal, log, futile })
       await board.report(source, 'mesh', plan.risks)
-      return done.length > 0 ? Math.min(SOON_MS, watchMs) : watchMs
+      const isNew = done.some(({ step }) => step === 'create-webhook' || step === 'replace-webhook')
+      return isNew ? Math.min(SOON_MS, watchMs) : watchMs
     } catch (thrown) {
       if (abort.signal.aborted) return watchMs
       const fault = toFault(thrown)

@@ -1,6 +1,6 @@
 import type { GatewayClient } from './gateway/client.ts'
 import { readEvents } from './gateway/events.ts'
-import type { EventFilters } from './gateway/filters.ts'
+import { type EventFilters, isMeant } from './gateway/filters.ts'
 import type { DispatchRow, EventRow } from './gateway/rows.ts'
 
 /** One call does not touch more events than this: the rest is for the next. */
@@ -11,13 +11,7 @@ export async function* matching(
   client: GatewayClient,
   filters: EventFilters,
 ): AsyncGenerator<{ event: EventRow; dispatches: readonly DispatchRow[] }> {
-  const { state, subscription } = filters
   for await (const event of readEvents(client, filters, { order: 'oldest', limit: MAX_EVENTS })) {
-    const dispatches = event.dispatches.filter(
-      (each) =>
-        (subscription === undefined || each.subscription === subscription) &&
-        (state === undefined || state.some((wanted) => wanted === each.status)),
-    )
-    yield { event, dispatches }
+    yield { event, dispatches: event.dispatches.filter((each) => isMeant(filters, each)) }
   }
 }

@@ -1,7 +1,7 @@
 import { command } from '../command.ts'
 import { usage } from '../exit.ts'
 import type { GatewayClient } from '../gateway/client.ts'
-import type { EventFilters } from '../gateway/filters.ts'
+import { type EventFilters, isAboutDispatches } from '../gateway/filters.ts'
 import { isUuid } from '../gateway/odata.ts'
 import { matching } from '../matching.ts'
 import { carryOut, type Item } from '../operate.ts'
@@ -17,7 +17,9 @@ export const replay = command({
       .example('$0 replay 01a1fd28-5d98-7000-bd22-c05b3a111022', 'One event, for all its subscriptions')
       .example('$0 replay --source stripe --since 2h --dry-run', 'What would run')
       .example('$0 replay --subscription book-payment --state done --since 1d --yes', 'Without a question')
-      .epilogue('With --state or --subscription only the dispatches that match run again, else the whole event.'),
+      .epilogue(
+        'With --state, --status or --subscription only the dispatches that match run again, else the whole event.',
+      ),
   run: async (args, terminal) => {
     const { subscription } = args
     const keys = args.events ?? []
@@ -43,7 +45,7 @@ export const replay = command({
  * dead for another. Otherwise, and for what is unrouted, the event as a whole.
  */
 async function matchingItems(client: GatewayClient, filters: EventFilters): Promise<Item[]> {
-  const whole = filters.state === undefined && filters.subscription === undefined
+  const whole = !isAboutDispatches(filters)
   const items: Item[] = []
   for await (const { event, dispatches } of matching(client, filters)) {
     const { event: id, origin, type } = event

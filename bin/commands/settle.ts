@@ -23,7 +23,7 @@ function settle(verb: 'retry' | 'discard', about: string, states: readonly strin
         })
         .example(`$0 ${verb} 01a1fd28-5d98-7000-bd22-c05b3a111022:orders:1`, 'One dispatch')
         .example(`$0 ${verb} --state dead --subscription orders --dry-run`, 'What would be affected')
-        .epilogue('A filter without --state means dead and unsure.'),
+        .epilogue('A filter without --state or --status means dead and unsure.'),
     run: async (args, terminal) => {
       const dispatches = args.dispatches ?? []
       const named = dispatches.length > 0
@@ -37,7 +37,11 @@ function settle(verb: 'retry' | 'discard', about: string, states: readonly strin
       const filters = toFilters(args, Date.now())
       const items = named
         ? dispatches.map((id) => ({ id, label: '' }))
-        : await matchingItems(client, { ...filters, state: filters.state ?? ['dead', 'unsure'] }, states)
+        : await matchingItems(
+            client,
+            filters.state || filters.status ? filters : { ...filters, state: ['dead', 'unsure'] },
+            states,
+          )
       const act = (_client: GatewayClient, { id }: Item) =>
         client.act(`${keyPath('Dispatches', id)}/CockpitService.${verb}`)
       return carryOut({ verb, noun: 'dispatch', items, act }, client, { ...args, named }, terminal)

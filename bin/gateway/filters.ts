@@ -1,5 +1,6 @@
 import { usage } from '../exit.ts'
 import { and, firstKeyAt, quote } from './odata.ts'
+import type { DispatchRow } from './rows.ts'
 
 export const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure', 'unrouted'] as const
 type State = (typeof STATES)[number]
@@ -48,7 +49,6 @@ export function eventCondition(filters: EventFilters): string | undefined {
     subject === undefined ? undefined : `subject eq ${quote(subject)}`,
     id === undefined ? undefined : `id eq ${quote(id)}`,
     ...deliveryConditions(filters),
-    statusCondition(filters),
     stateCondition(filters),
   )
 }
@@ -63,24 +63,33 @@ function deliveryConditions(filters: EventFilters): readonly (string | undefined
   ]
 }
 
-function statusCondition({ status = [], subscription }: EventFilters): string | undefined {
-  if (status.length === 0) return undefined
-  const words = status.map((word) => `d/mplStatus eq ${quote(word)}`).join(' or ')
-  const named = subscription === undefined ? undefined : `d/subscription eq ${quote(subscription)}`
-  return `dispatches/any(d:${and(named, `(${words})`)})`
-}
-
-/** The condition for the dispatches of an event. */
-function dispatchCondition(filters: EventFilters, prefix = ''): string | undefined {
-  const states = (filters.state ?? []).filter((state) => state !== 'unrouted')
+/** The condition for the dispatches of an event: one dispatch meets all of it. */
+function dispatchCondition({ state = [], status = [], subscription }: EventFilters): string | undefined {
+  const states = state.filter((each) => each !== 'unrouted')
+  const oneOf = (name: string, values: readonly string[]) =>
+    values.length === 0 ? undefined : `(${values.map((value) => `d/${name} eq ${quote(value)}`).join(' or ')})`
   return and(
-    filters.subscription === undefined ? undefined : `${prefix}subscription eq ${quote(filters.subscription)}`,
-    states.length === 0 ? undefined : `(${states.map((state) => `${prefix}status eq ${quote(state)}`).join(' or ')})`,
+    subscription === undefined ? undefined : `d/subscription eq ${quote(subscription)}`,
+    oneOf('status', states),
+    oneOf('mplStatus', status),
   )
 }
 
+/** Whether it is about single dispatches, and not about events as a whole. */
+export const isAboutDispatches = ({ state, status, subscription }: EventFilters): boolean =>
+  [state, status, subscription].some((each) => each !== undefined)
+
+/** The same as the condition, of a dispatch that was read with its event. */
+export const isMeant = (
+  { state, status, subscription }: EventFilters,
+  dispatch: Pick<DispatchRow, 'subscription' | 'status' | 'mplStatus'>,
+): boolean =>
+  (subscription === undefined || dispatch.subscription === subscription) &&
+  (state === undefined || state.some((each) => each === dispatch.status)) &&
+  (status === undefined || status.some((each) => each === dispatch.mplStatus))
+
 function stateCondition(filters: EventFilters): string | undefined {
-  const ofDispatch = dispatchCondition(filters, 'd/')
+  const ofDispatch = dispatchCondition(filters)
   const some = ofDispatch === undefined ? undefined : `dispatches/any(d:${ofDispatch})`
   if (!filters.state?.includes('unrouted')) return some
   return filters.state.length > 1 && some ? `(unrouted eq true or ${some})` : 'unrouted eq true'

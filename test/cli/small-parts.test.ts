@@ -11,6 +11,8 @@ import { follow, readStart } from '../../bin/tail.ts'
 import type { Terminal } from '../../bin/terminal.ts'
 import { nearest, safe, span, toJson, wrap } from '../../bin/text.ts'
 import { parseHeaders, parseRequest } from '../../bin/verify/request.ts'
+import { serve } from '../helpers/http-server.ts'
+import { lines, sluiceHere } from './helpers/cli.ts'
 
 const key = (ms: number, n = 0) => firstKeyAt(ms).slice(0, -12) + String(n).padStart(12, '0')
 const dispatch = (ID: string, status: string, attempts = 1) => ({
@@ -135,6 +137,63 @@ describe('following the inbox', () => {
       ),
       { numRuns: 100 },
     )
+  })
+})
+
+describe('filters that mean dispatches', () => {
+  const asked: string[] = []
+  let server: Awaited<ReturnType<typeof serve>>
+  before(async () => {
+    const one = (subscription: string, status: string, mplStatus: string) => ({
+      ...dispatch(`e:${subscription}:1`, status),
+      subscription,
+      mplStatus,
+    })
+    const dispatches = [
+      one('a', 'dead', 'FAILED'),
+      one('b', 'unsure', 'ESCALATED'),
+      one('c', 'dead', 'CANCELLED'),
+      one('d', 'waiting', 'RETRY'),
+    ]
+    server = await serve((request, response) => {
+      asked.push(decodeURIComponent(request.url ?? ''))
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ value: [{ ...row(key(NOW)), unrouted: false, dispatches }] }))
+    })
+  })
+  after(() => server.close())
+
+  const wouldBe = async (...args: string[]) => {
+    const { code, stdout, stderr } = await sluiceHere([...args, '--dry-run', '--json', '--url', server.url], '.')
+    expect(code, stderr).to.equal(0)
+    return lines<{ id: string; subscription?: string }>(stdout).map(({ id, subscription = id }) => subscription)
+  }
+
+  // Fails when the words of a message monitor only choose events: what they do not mean would run again too.
+  it('touch no other dispatch of an event that matches', async () => {
+    expect(await wouldBe('retry', '--status', 'FAILED')).to.deep.equal(['e:a:1'])
+    expect(await wouldBe('retry', '--status', 'FAILED', '--status', 'ESCALATED')).to.deep.equal(['e:a:1', 'e:b:1'])
+    expect(await wouldBe('retry', '--status', 'RETRY'), 'what may not be retried').to.deep.equal([])
+    expect(await wouldBe('discard', '--status', 'RETRY')).to.deep.equal(['e:d:1'])
+    expect(await wouldBe('discard', '--application-id', 'x')).to.deep.equal(['e:a:1', 'e:b:1', 'e:c:1'])
+    expect(await wouldBe('replay', '--status', 'FAILED')).to.deep.equal(['a'])
+    expect(await wouldBe('replay', '--status', 'FAILED', '--state', 'unsure')).to.deep.equal([])
+    expect(await wouldBe('replay', '--sender', 'SHOP'), 'the event as a whole').to.deep.equal([key(NOW)])
+  })
+
+  it('ask for one dispatch that meets all of them', async () => {
+    asked.length = 0
+    await wouldBe('replay', '--status', 'FAILED', '--state', 'dead', '--subscription', "o'b", '--receiver', "E'P")
+    expect(asked.join()).to.include(
+      "broughtBy/receiver eq 'E''P' and dispatches/any(d:d/subscription eq 'o''b' and (d/status eq 'dead') and (d/mplStatus eq 'FAILED'))",
+    )
+  })
+
+  it('are needed, one at least: nobody wants to run everything again', async () => {
+    for (const verb of ['replay', 'retry', 'discard']) {
+      const { code, stderr } = await sluiceHere([verb, '--url', server.url, '--yes'], '.')
+      expect([code, stderr]).to.satisfy(([ended, said]: [number, string]) => ended === 2 && / what\?/.test(said))
+    }
   })
 })
 

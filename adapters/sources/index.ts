@@ -9,7 +9,7 @@ import { http } from './http.ts'
 import { shopify } from './shopify.ts'
 import { standardWebhooks } from './standard-webhooks.ts'
 import { stripe } from './stripe.ts'
-import { xmlToJson } from './xml-to-json.ts'
+import { xmlToJson } from './xml-conversion.ts'
 
 export type { AdvancedEventMeshOptions } from './advanced-event-mesh.ts'
 export type { CloudeventsOptions } from './cloudevents.ts'
@@ -21,7 +21,7 @@ export type { HttpOptions } from './http.ts'
 export type { ShopifyOptions } from './shopify.ts'
 export type { StandardWebhooksOptions } from './standard-webhooks.ts'
 export type { StripeOptions } from './stripe.ts'
-export type { XmlToJsonOptions } from './xml-to-json.ts'
+export type { XmlToJsonOptions } from './xml-conversion.ts'
 export {
   advancedEventMesh,
   cloudevents,

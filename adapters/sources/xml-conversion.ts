@@ -4,6 +4,7 @@ import { type Bad, isJsonType } from './body.ts'
 import { decodeXml } from './xml.ts'
 import { textToJson } from './xml-json.ts'
 
+/** Options of `xmlToJson`. */
 export interface XmlToJsonOptions {
   /**
    * Elements that are lists even where there is one, by their path from the event's root element, without prefixes:

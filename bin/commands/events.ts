@@ -31,10 +31,11 @@ export const events = command({
     const client = await openGateway(args, terminal, terminal.interruption())
     const filters = { ...toFilters(args, Date.now()), id: args.id }
     const rows: EventRow[] = []
+    let read = 0
     for await (const row of readEvents(client, filters, { order: 'newest', limit })) {
       if (args.json) terminal.out(toJson(row))
       else rows.push(row)
-      if (rows.length % 1_000 === 999) terminal.progress(`${rows.length + 1} events`)
+      if (++read % 1_000 === 0) terminal.progress(`${read} events`)
     }
     if (args.json) return EXIT.ok
     if (rows.length === 0) terminal.note('No event matches.')

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { SluiceError } from '#domain/errors'
 import type { Log } from '#domain/ports'
@@ -21,8 +22,7 @@ export async function checkConfiguration(project: Project, env: Env): Promise<Fi
 
 /** The same checks as at start, on an inbox in memory; nothing is started, nobody is called. */
 async function tryOut({ sluice, folder, facade }: Project, env: Env): Promise<Finding> {
-  // Handlers in TypeScript are found only by a process that is told it runs them (srv/handlers.ts).
-  if (existsSync(join(folder, 'tsconfig.json'))) process.env.CDS_TYPESCRIPT ??= 'true'
+  if (existsSync(join(folder, 'tsconfig.json'))) runTypeScript(folder)
   const [{ readConfig }, { capParts, wire }, { memoryInbox }] = await Promise.all([
     import('../../srv/config.ts'),
     import('../../srv/wiring.ts'),
@@ -49,6 +49,21 @@ async function tryOut({ sluice, folder, facade }: Project, env: Env): Promise<Fi
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown
     return fault('configuration', thrown, 'Mend the setting; srv/config.schema.json explains each.')
+  }
+}
+
+/**
+ * As `cds watch` does, by the project's tsx where it has one: Node alone knows no enums. Handlers are found only by a
+ * process that is told it runs them (srv/handlers.ts).
+ */
+function runTypeScript(folder: string): void {
+  process.env.CDS_TYPESCRIPT ??= 'true'
+  const require = createRequire(join(folder, 'package.json'))
+  const { type } = require('./package.json') as { type?: string }
+  try {
+    require(type === 'module' ? 'tsx/esm' : 'tsx/cjs')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw thrown
   }
 }
 

@@ -11,7 +11,10 @@ export interface SluiceOptions extends Omit<SubscriptionOptions, 'name'> {
 }
 
 /** What `cds.connect.to('sluice')` returns: `(await cds.connect.to('sluice')) as SluiceService`. */
-export type SluiceService = SluiceEvents & CapService
+export type SluiceService = SluiceEvents & KnownService
+
+/** Nothing where CAP's types are not installed: `any` would take ours away too. */
+type KnownService = string extends keyof CapService ? unknown : CapService
 
 /** What Sluice adds to a CAP service. */
 interface SluiceEvents {

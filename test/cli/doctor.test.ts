@@ -147,6 +147,19 @@ describe('sluice doctor', () => {
     })
   }
 
+  it("loads a handler in TypeScript by the project's tsx, as cds watch does", async () => {
+    const typed = { ...SOUND, subscriptions: { all: { on: '*', handler: 'book-order' } } }
+    project(typed, { 'book-order.ts': 'enum Word { Got } export default () => Word.Got', 'tsconfig.json': '{}' })
+    const [alone] = (await examine(SET)).of('configuration')
+    expect(alone?.message).to.match(/book-order\.ts could not be loaded: .*enum/)
+    write(
+      'node_modules/tsx/esm.js',
+      `require('node:module').registerHooks({ load: (url, context, next) => url.endsWith('book-order.ts')
+  ? { format: 'module', source: 'export default () => {}', shortCircuit: true } : next(url, context) })`,
+    )
+    expect((await examine(SET)).of('configuration')[0]).to.include({ level: 'ok' })
+  })
+
   it('finds all that is wrong at once: a missing secret hides no other mistake', async () => {
     project({ ...SOUND, subscriptions: { s: { on: '*', handler: 'nowhere' } } })
     const { findings } = await examine()

@@ -68,6 +68,13 @@ describe('door: types of the SDK', function () {
     const typed = Object.entries(exports).flatMap(([name, one]) => (isTyped(one) ? [name.slice(2)] : []))
     const lines = typed.map((name, at) => `export * as e${at} from '${['cap-sluice', name].filter(Boolean).join('/')}'`)
     expect(lines.length).to.be.above(5)
+    // Without CAP's types, the plugin's own hold.
+    lines.push(
+      `declare const sluice: import('cap-sluice/plugin').SluiceService`,
+      `sluice.on('x', { name: 'y' }, (event, { log }) => log.info(event.id))`,
+      `// @ts-expect-error unknown data has no members`,
+      `sluice.on('x', (event) => event.data.total)`,
+    )
     writeFileSync(join(folder, 'typed.ts'), lines.join('\n'))
     expect(await compile('typescript5', folder, { module: 'nodenext' })).to.equal('')
   })

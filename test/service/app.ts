@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../demo/free-port.ts'
 import { type GatewayProcess, gatewayProcess } from '../../demo/gateway-process.ts'
+import { MOCKED_AUTH } from '../helpers/mocked-auth.ts'
 
 export interface TestApp extends GatewayProcess {
   /** Everything the process wrote. */
@@ -37,15 +38,7 @@ export async function testApp(
     requires: {
       db: false,
       'sluice-db': { kind: 'sqlite', credentials: { url: join(folder, 'sluice.db') } },
-      auth: {
-        kind: 'mocked',
-        users: {
-          viewer: { roles: ['SluiceViewer'] },
-          operator: { roles: ['SluiceViewer', 'SluiceOperator'] },
-          nobody: {},
-          '*': false,
-        },
-      },
+      auth: MOCKED_AUTH,
       ...requires,
       sluice: {
         ...sluice,

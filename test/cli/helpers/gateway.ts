@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../demo/free-port.ts'
 import { type GatewayProcess, gatewayProcess } from '../../../demo/gateway-process.ts'
+import { MOCKED_AUTH } from '../../helpers/mocked-auth.ts'
 import { type Ended, here, type RunOptions } from './cli.ts'
 
 export const SECRET = 'a secret of the tests only'
@@ -50,15 +51,7 @@ export async function testGateway(sources: object = SOURCES): Promise<TestGatewa
     requires: {
       db: false,
       'sluice-db': { kind: 'sqlite', credentials: { url: join(folder, 'sluice.db') } },
-      auth: {
-        kind: 'mocked',
-        users: {
-          viewer: { roles: ['SluiceViewer'] },
-          operator: { roles: ['SluiceViewer', 'SluiceOperator'] },
-          nobody: {},
-          '*': false,
-        },
-      },
+      auth: MOCKED_AUTH,
       sluice: {
         sources,
         subscriptions: {

@@ -12,7 +12,7 @@ import type { Terminal } from '../../bin/terminal.ts'
 import { nearest, safe, span, toJson, wrap } from '../../bin/text.ts'
 import { parseHeaders, parseRequest } from '../../bin/verify/request.ts'
 import { serve } from '../helpers/http-server.ts'
-import { lines, sluiceHere } from './helpers/cli.ts'
+import { lines, here } from './helpers/cli.ts'
 
 const key = (ms: number, n = 0) => firstKeyAt(ms).slice(0, -12) + String(n).padStart(12, '0')
 const dispatch = (ID: string, status: string, attempts = 1) => ({
@@ -164,7 +164,7 @@ describe('filters that mean dispatches', () => {
   after(() => server.close())
 
   const wouldBe = async (...args: string[]) => {
-    const { code, stdout, stderr } = await sluiceHere([...args, '--dry-run', '--json', '--url', server.url], '.')
+    const { code, stdout, stderr } = await here([...args, '--dry-run', '--json', '--url', server.url], '.')
     expect(code, stderr).to.equal(0)
     return lines<{ id: string; subscription?: string }>(stdout).map(({ id, subscription = id }) => subscription)
   }
@@ -191,7 +191,7 @@ describe('filters that mean dispatches', () => {
 
   it('are needed, one at least: nobody wants to run everything again', async () => {
     for (const verb of ['replay', 'retry', 'discard']) {
-      const { code, stderr } = await sluiceHere([verb, '--url', server.url, '--yes'], '.')
+      const { code, stderr } = await here([verb, '--url', server.url, '--yes'], '.')
       expect([code, stderr]).to.satisfy(([ended, said]: [number, string]) => ended === 2 && / what\?/.test(said))
     }
   })

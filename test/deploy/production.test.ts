@@ -273,7 +273,11 @@ describe('the deployed project in production', function () {
         const through = btp.log.filter((line) => line.startsWith('proxy POST'))
         expect(through).to.have.length(1)
         expect(through[0]).to.match(/^proxy POST http:\/\/virtual-s4:44300\/sap\/.*A_SalesOrder.* at walldorf$/)
-        router = await startRouter(routerFolder, { ...env, destinations: routes() })
+        // The router gets one binding, as in the chart.
+        const forRouter = mkdtempSync(join(tmpdir(), 'sluice-bindings-'))
+        mount(join(forRouter, 'auth'), 'xsuaa', btp.bindings().xsuaa?.[0]?.credentials ?? {})
+        const own = { SERVICE_BINDING_ROOT: forRouter, NODE_EXTRA_CA_CERTS: btp.authority }
+        router = await startRouter(routerFolder, { ...own, destinations: routes() })
         const asked = await (await fetch(`${router.url}/cockpit/`)).text()
         expect(asked, 'the way to the log-on').to.include(`${btp.url}/oauth/authorize`)
       } finally {

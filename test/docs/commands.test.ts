@@ -20,6 +20,7 @@ const TYPED: Readonly<Record<string, string>> = {
   [CLI]: 'test/docs/commands.test.ts',
   [PLUGIN]: 'test/docs/commands.test.ts',
   [IFLOW]: 'test/docs/commands.test.ts',
+  'docs/guides/behind-a-firewall-pull.md': 'test/cli/migrate-guides.test.ts',
   'docs/guides/beside-cap-messaging.md': 'test/cli/migrate-guides.test.ts',
   'docs/guides/move-an-event-mesh-webhook.md': 'test/cli/migrate-guides.test.ts',
   'docs/guides/test-your-handlers.md': 'test/doors/sdk-guides.test.ts',

@@ -4,6 +4,8 @@ import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const ROOT = resolve(import.meta.dirname, '..')
+const SERVE = 'node_modules/@sap/cds/bin/serve.js'
+const ATTACHED = './demo/attached.js'
 const READY_WITHIN_MS = 30_000
 /** Shown when it does not start. */
 const RECENT_LENGTH = 4_000
@@ -33,10 +35,10 @@ export async function gatewayProcess(
   }
 
   async function start(): Promise<ChildProcess> {
-    const started = spawn(process.execPath, [...process.execArgv, 'node_modules/@sap/cds/bin/serve.js'], {
+    const started = spawn(process.execPath, [...process.execArgv, '--import', ATTACHED, SERVE], {
       cwd: ROOT,
       env: { ...process.env, ...env, PORT: String(port), CDS_CONFIG: JSON.stringify(config) },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
     started.stdout.setEncoding('utf8').on('data', heard)
     started.stderr.setEncoding('utf8').on('data', heard)

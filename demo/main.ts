@@ -15,31 +15,53 @@ const HELP = `Runs two ERP sandboxes, an Event Mesh simulator, the gateway and f
   npm run demo -- --verbose          the gateway's own log as well`
 
 const SETTLE_WITHIN_MS = 90_000
+const INTERRUPTED = 130
 
-const { values } = parseArgs({
-  options: {
-    once: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    verbose: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-    port: { type: 'string' },
-  },
+const options = {
+  once: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  verbose: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  port: { type: 'string' },
+} as const
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+
+/** Asked to end, or nobody reads any more. A second Ctrl-C does not wait for anything. */
+const interrupted = new Promise<void>((resolve) => {
+  let asked = false
+  const ask = () => {
+    if (asked) process.exit(INTERRUPTED)
+    asked = true
+    resolve()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask)
+  process.stdout.on('error', () => resolve())
 })
+let open: World | undefined
 
-if (values.help) {
-  console.log(HELP)
-} else {
-  process.exitCode = await run()
+try {
+  const { values } = parseArgs({ options })
+  if (values.help) console.log(HELP)
+  // Whatever fails because the world is being closed is of no interest.
+  else process.exitCode = await Promise.race([run(values), interrupted.then(() => INTERRUPTED)])
+} catch (thrown) {
+  const { code, message } = thrown as NodeJS.ErrnoException
+  const isTaken = code === 'EADDRINUSE'
+  console.error(isTaken ? `${message}: choose another port by --port, or leave it out.` : message)
+  if (code?.startsWith('ERR_PARSE_ARGS')) console.error(`\n${HELP}`)
+  process.exitCode = 1
 }
+await open?.close()
+// What is not complete yet, or has lost its reader, ends with this process.
+if (process.exitCode) process.exit()
 
-async function run(): Promise<number> {
+async function run(values: Values): Promise<number> {
   const startedAt = Date.now()
   const tell = values.json ? () => undefined : (line: string) => console.log(line)
   tell('Starting two ERP sandboxes, an Event Mesh simulator and the gateway …')
-  const world = await openWorld({ verbose: values.verbose, ...(values.port ? { port: Number(values.port) } : {}) })
-  // However this process is asked to end, nothing it started stays behind.
-  const interrupted = new Promise<void>((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve))
-  void interrupted.then(() => world.close()).then(() => process.exit(130))
+  const world = await openWorld({ verbose: values.verbose, ...(values.port && { port: toPort(values.port) }) })
+  open = world
   tell(`Events: ${world.gateway.url}/cockpit/ (user "operator", no password)\n`)
   const tail = tailEvents(world.gateway.url, tell)
   const acknowledged = await tellStory(world, tell)
@@ -54,9 +76,14 @@ async function run(): Promise<number> {
     )
     await interrupted
   }
-  await world.close()
   if (values.json) console.log(JSON.stringify(sums))
   return isComplete(sums) ? 0 : 1
+}
+
+function toPort(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port
+  throw new Error(`--port ${text} is no port: 1 to 65535.`)
 }
 
 /** Until everything is there and stays so, or time is up: what is missing then is lost. */

@@ -20,7 +20,11 @@ const QUEUE = 'demo/headquarters'
 
 /** Everything the demo needs, in processes of their own on 127.0.0.1, with secrets made for this run. */
 export async function openWorld(options: { port?: number; verbose: boolean }): Promise<World> {
+  const port = await freePort(options.port)
   const folder = mkdtempSync(join(tmpdir(), 'sluice-demo-'))
+  const clear = () => rmSync(folder, { recursive: true, force: true })
+  // The processes end with this one.
+  process.once('exit', clear)
   const secret = () => randomBytes(24).toString('hex')
   const secrets: Secrets = {
     github: secret(),
@@ -51,7 +55,7 @@ export async function openWorld(options: { port?: number; verbose: boolean }): P
       DEMO_HQ_PASSWORD: passwords.headquarters,
       DEMO_SUBSIDIARY_PASSWORD: passwords.subsidiary,
     },
-    options.port ?? (await freePort()),
+    port,
     options.verbose ? (text) => process.stdout.write(text) : () => undefined,
   )
   await broker.queue(QUEUE, ['sap/S4HANAOD/hq01/ce/*'])
@@ -66,7 +70,7 @@ export async function openWorld(options: { port?: number; verbose: boolean }): P
     async close() {
       await gateway.stop()
       await Promise.all([headquarters.stop(), subsidiary.stop(), broker.stop()])
-      rmSync(folder, { recursive: true, force: true })
+      clear()
     },
   }
 }

@@ -14,7 +14,7 @@ import {
 } from './helpers/business.ts'
 import { watchPostgres } from './helpers/database-failpoints.ts'
 import { type Armed, arm, reach, tell } from './helpers/failpoints.ts'
-import { type Mutation, mutatedInbox, mutatedTarget } from './helpers/mutations.ts'
+import { answerFirst, type Mutation, mutatedInbox, mutatedSource, mutatedTarget } from './helpers/mutations.ts'
 import { watchedHandler, watchedInbox, watchedSource, watchedTarget, watchWrites } from './helpers/watched-ports.ts'
 
 export interface ChildOptions extends BusinessOptions {
@@ -41,7 +41,7 @@ const map = <From, To>(record: Readonly<Record<string, From>>, change: (value: F
 
 const gateway = createGateway({
   inbox: watchedInbox(mutatedInbox(cdsInbox(options.store), mutation)),
-  sources: map(shopSources(options), watchedSource),
+  sources: map(shopSources(options), (source) => watchedSource(mutatedSource(source, mutation))),
   targets: map(businessTargets(options), (target) => watchedTarget(mutatedTarget(target, mutation))),
   subscriptions: options.subscriptions
     .map((name) => subscriptionOf(name, options.name))
@@ -51,9 +51,10 @@ const gateway = createGateway({
   ...(options.roles && { roles: options.roles }),
 })
 
+const door = mutation === 'answer-first' ? answerFirst(gateway) : gateway.express()
 const server = createServer((request, response) => {
   response.once('finish', () => reach('answered'))
-  gateway.express()(request, response)
+  door(request, response)
 })
 
 process.on('SIGTERM', async () => {

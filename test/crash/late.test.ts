@@ -8,7 +8,7 @@ import { World } from './helpers/world.ts'
 const [, POSTGRES] = STORES
 
 describe('a write that commits after its sender died', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let world: World
 
   before(async function () {
@@ -78,7 +78,7 @@ describe('a write that commits after its sender died', function () {
 })
 
 describe('a worker that sleeps past its lease', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let world: World
 
   before(async function () {

@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { sharedHeadquarters } from './helpers/erps.ts'
 import type { Mutation } from './helpers/mutations.ts'
-import type { Shop } from './helpers/shop.ts'
 import { STORES } from './helpers/stores.ts'
 import { until } from './helpers/until.ts'
 import { judgeChanges } from './helpers/verdict.ts'
@@ -11,7 +10,7 @@ const [SQLITE, POSTGRES] = STORES
 
 // The crash tests are believed because they fail here, where one protection is taken away (see helpers/mutations.ts).
 describe('the crash tests notice', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let world: World | undefined
 
   afterEach(async () => {
@@ -27,18 +26,9 @@ describe('the crash tests notice', function () {
     return { world, cluster: world.cluster, shop: world.shop(mutation, keys) }
   }
 
-  async function crashed(
-    { cluster, shop }: { cluster: World['cluster']; shop: Shop },
-    failpoint: Parameters<World['cluster']['arm']>[1],
-    pass = 1,
-  ) {
-    await cluster.arm(0, failpoint, { pass })
-    while (cluster.reached(failpoint) === 0) await shop.round()
-  }
-
   it('an answer before the COMMIT (peer defect 4): the event is lost', async function () {
     const opened = await open(this, 'answer-before-commit')
-    await crashed(opened, 'store-commit')
+    await opened.world.crash(opened.shop, 'store-commit', 1)
     await opened.shop.round()
     await opened.world.settled()
     expect((await opened.world.verdict(opened.shop)).lost).not.to.be.empty
@@ -46,7 +36,7 @@ describe('the crash tests notice', function () {
 
   it('a store without a transaction: the repetition counts as a duplicate of an event that never was', async function () {
     const opened = await open(this, 'no-transaction')
-    await crashed(opened, 'store-written')
+    await opened.world.crash(opened.shop, 'store-written', 1)
     await opened.shop.round()
     await opened.world.settled()
     expect((await opened.world.verdict(opened.shop)).lost).not.to.be.empty
@@ -54,7 +44,7 @@ describe('the crash tests notice', function () {
 
   it('a create without the look-up: the ERP has it twice', async function () {
     const opened = await open(this, 'no-look-up')
-    await crashed(opened, 'write-answered')
+    await opened.world.crash(opened.shop, 'write-answered', 1)
     await opened.world.settled()
     expect((await opened.world.verdict(opened.shop)).duplicates).not.to.be.empty
   })

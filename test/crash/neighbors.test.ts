@@ -10,7 +10,7 @@ const [, POSTGRES] = STORES
 const CHAINS = [['order', 'confirmation'], ['audit']]
 
 describe('gateways of different kinds on one Postgres', function () {
-  this.timeout(60_000)
+  this.timeout(120_000)
   let world: World | undefined
 
   afterEach(async () => {

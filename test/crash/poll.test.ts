@@ -9,13 +9,13 @@ import { World } from './helpers/world.ts'
 
 for (const kind of STORES) {
   describe(`kill -9 at every step of a poll: ${kind.title}`, function () {
-    this.timeout(60_000)
+    this.timeout(120_000)
     const label = `${kind.short}-poll`
     let headquarters: ErpSandbox
     let world: World
 
     before(async function () {
-      this.timeout(60_000)
+      this.timeout(120_000)
       headquarters = await sharedHeadquarters()
       const { url, user, password } = headquarters
       world = await World.open(this, kind, {
@@ -34,8 +34,8 @@ for (const kind of STORES) {
       await headquarters.change({ entity: 'A_SalesOrder', action: 'change', count: 1 })
     }
 
-    for (const [failpoint, what] of Object.entries(POLL_FAILPOINTS)) {
-      it(`finds every change once when killed ${what}`, async () => {
+    for (const [failpoint, { what, fails }] of Object.entries(POLL_FAILPOINTS)) {
+      it(`finds every change once when killed ${what} (fails with ${fails})`, async () => {
         const { cluster } = world
         const isDead = () => cluster.reached(failpoint as Failpoint) > 0
         const isFound = async () => (await verdict()).lost.length === 0

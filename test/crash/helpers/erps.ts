@@ -15,9 +15,7 @@ export const sharedHeadquarters = (): Promise<ErpSandbox> => {
   return headquarters
 }
 
-// A root hook, because it stands outside of every suite. In a worker of mocha it comes after the first file; what later
-// files start ends with the worker.
+// A root hook, because it stands outside of every suite.
 after(async () => {
   for (const sandbox of [await erp, await headquarters]) await sandbox?.stop()
-  erp = headquarters = undefined
 })

@@ -1,36 +1,43 @@
 import { writeSync } from 'node:fs'
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads'
+import type { Mutation } from './mutations.ts'
+
+interface Step {
+  readonly what: string
+  /** Without this protection the step's test fails: every-mutation.ts. */
+  readonly fails: Mutation
+}
 
 /** Where a gateway may die while an event passes: each step of its life, and each side of each commit. */
 export const EVENT_FAILPOINTS = {
-  'body-read': 'with the body read',
-  normalized: 'with the delivery verified and normalized',
-  store: 'before the store',
-  'store-written': 'in the store transaction, after its first write',
-  'store-commit': 'in the store transaction, before its COMMIT',
-  stored: 'after the COMMIT, before the answer',
-  answered: 'after the answer',
-  'claim-commit': 'in the claim transaction, before its COMMIT',
-  claimed: 'after the claim, before the handler',
-  handler: 'with the handler entered',
-  write: 'before a write is sent, the guard passed',
-  'write-sent': 'with a write handed over to the network',
-  'write-answered': 'with a write committed by the ERP and its answer unread',
-  written: "after one write's answer, before the next write",
-  settle: 'after all writes, before they are settled',
-  'settle-commit': 'in the settle transaction, before its COMMIT',
-  settled: 'after the COMMIT of what was settled',
-} as const
+  'body-read': { what: 'with the body read', fails: 'answer-first' },
+  normalized: { what: 'with the delivery verified and normalized', fails: 'answer-first' },
+  store: { what: 'before the store', fails: 'answer-first' },
+  'store-written': { what: 'in the store transaction, after its first write', fails: 'no-transaction' },
+  'store-commit': { what: 'in the store transaction, before its COMMIT', fails: 'answer-before-commit' },
+  stored: { what: 'after the COMMIT, before the answer', fails: 'no-identity' },
+  answered: { what: 'after the answer', fails: 'answer-before-commit' },
+  'claim-commit': { what: 'in the claim transaction, before its COMMIT', fails: 'no-lease-end' },
+  claimed: { what: 'after the claim, before the handler', fails: 'no-lease-end' },
+  handler: { what: 'with the handler entered', fails: 'no-lease-end' },
+  write: { what: 'before a write is sent, the guard passed', fails: 'no-lease-end' },
+  'write-sent': { what: 'with a write handed over to the network', fails: 'no-look-up' },
+  'write-answered': { what: 'with a write committed by the ERP and its answer unread', fails: 'no-look-up' },
+  written: { what: "after one write's answer, before the next write", fails: 'no-look-up' },
+  settle: { what: 'after all writes, before they are settled', fails: 'no-look-up' },
+  'settle-commit': { what: 'in the settle transaction, before its COMMIT', fails: 'no-look-up' },
+  settled: { what: 'after the COMMIT of what was settled', fails: 'settle-at-the-end' },
+} as const satisfies Record<string, Step>
 
 /** Steps of a polled event: they need a headquarters whose changes nobody pushes. */
 export const POLL_FAILPOINTS = {
-  'poll-leased': 'with the lead of the poll just taken',
-  'poll-page': 'with a page read and nothing of it stored',
-  'advance-commit': 'with page and checkpoint written, before their COMMIT',
-  advanced: 'after the COMMIT of a page and its checkpoint',
-  fetch: 'before the full record is fetched',
-  fetched: 'with the full record fetched',
-} as const
+  'poll-leased': { what: 'with the lead of the poll just taken', fails: 'no-poll-lease-end' },
+  'poll-page': { what: 'with a page read and nothing of it stored', fails: 'no-poll-lease-end' },
+  'advance-commit': { what: 'with page and checkpoint written, before their COMMIT', fails: 'checkpoint-first' },
+  advanced: { what: 'after the COMMIT of a page and its checkpoint', fails: 'no-poll-lease-end' },
+  fetch: { what: 'before the full record is fetched', fails: 'no-lease-end' },
+  fetched: { what: 'with the full record fetched', fails: 'no-lease-end' },
+} as const satisfies Record<string, Step>
 
 /** Steps that only come with a slow ERP, a start, an end or another crash. */
 export const PROCESS_FAILPOINTS = {

@@ -1,10 +1,16 @@
+import type { RequestListener } from 'node:http'
+import { buffer } from 'node:stream/consumers'
 import type { PostgresConnection, PostgresTransaction } from '@cap-js/postgres'
-import type { Inbox, Target } from 'cap-sluice'
+import type { Gateway, Inbox, Item, Source, Target } from 'cap-sluice'
 import type { CdsInbox } from '../../../adapters/inbox/index.ts'
 
 /**
  * Sluice with one protection taken away, to see that a test notices. Each is a mistake somebody could make:
  * - `answer-before-commit`: the sender is answered while its events are still being written
+ * - `answer-first`: the sender is answered before its delivery is verified
+ * - `no-identity`: a delivery that comes again is a new event
+ * - `no-lease-end`: a dead worker keeps its lanes
+ * - `no-poll-lease-end`: a dead leader keeps its poll
  * - `no-transaction`: every statement commits alone (SQLite)
  * - `settle-at-the-end`: a lane's results are written when all of them are there, not one by one
  * - `late-writes`: a handler may write although its lease is lost
@@ -15,6 +21,10 @@ import type { CdsInbox } from '../../../adapters/inbox/index.ts'
  */
 export type Mutation =
   | 'answer-before-commit'
+  | 'answer-first'
+  | 'no-identity'
+  | 'no-lease-end'
+  | 'no-poll-lease-end'
   | 'no-transaction'
   | 'settle-at-the-end'
   | 'late-writes'
@@ -22,6 +32,8 @@ export type Mutation =
   | 'no-look-up'
   | 'no-settling'
   | 'checkpoint-first'
+
+const FOR_EVER_MS = 86_400_000
 
 export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): Inbox {
   const { intake, work, journal } = inbox
@@ -31,6 +43,15 @@ export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): I
       return batch.map(({ key }) => ({ delivery: key, outcome: 'accepted', items: [{ outcome: 'accepted' }] }))
     }
     return { ...inbox, intake: { store } }
+  }
+  if (mutation === 'no-lease-end') {
+    const claim: Inbox['work']['claim'] = (request) => work.claim({ ...request, leaseMs: FOR_EVER_MS })
+    const renew: Inbox['work']['renew'] = (lanes) => work.renew(lanes, FOR_EVER_MS)
+    return { ...inbox, work: { ...work, claim, renew } }
+  }
+  if (mutation === 'no-poll-lease-end') {
+    const lease: Inbox['journal']['lease'] = (name, owner) => journal.lease(name, owner, FOR_EVER_MS)
+    return { ...inbox, journal: { ...journal, lease } }
   }
   if (mutation === 'settle-at-the-end') return { ...inbox, work: { ...work, settle: settleAtTheEnd(work) } }
   if (mutation === 'late-settles') {
@@ -67,6 +88,23 @@ async function takeOver({ service }: CdsInbox, lane: string, owner: string): Pro
   const connection: PostgresConnection = tx.dbc
   await connection.query({ text: 'UPDATE sluice_lanes SET owner = $1 WHERE id = $2', values: [owner, lane] })
   await tx.release()
+}
+
+export function mutatedSource(source: Source, mutation: Mutation | undefined): Source {
+  if (mutation !== 'no-identity') return source
+  const renamed = (item: Item): Item =>
+    'draft' in item ? { ...item, draft: { ...item.draft, identity: { none: true } } } : item
+  return { ...source, normalize: (delivery, verified) => source.normalize(delivery, verified).map(renamed) }
+}
+
+/** The door that answers while it still has to look. */
+export function answerFirst(gateway: Gateway): RequestListener {
+  return async (request, response) => {
+    const body = await buffer(request)
+    const { method = '', url = '', headers } = request
+    response.once('finish', () => void gateway.receive({ method, url, headers, body }))
+    response.end('{}')
+  }
 }
 
 export function mutatedTarget(target: Target, mutation: Mutation | undefined): Target {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 const LOOK_AGAIN_MS = 20
-const GIVE_UP_MS = 30_000
+const GIVE_UP_MS = 60_000
 
 /** Asks until it is so. @throws what was waited for in vain */
 export async function until(

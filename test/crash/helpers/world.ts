@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ErpSandbox } from 'cap-sluice/testing'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { sharedErp } from './erps.ts'
+import type { Failpoint } from './failpoints.ts'
 import { Shop } from './shop.ts'
 import { type CrashStore, openWork, type STORES } from './stores.ts'
 import { until } from './until.ts'
@@ -60,6 +61,15 @@ export class World {
 
   shop(name: string, keys?: ConstructorParameters<typeof Shop>[3], url = () => this.cluster.url()): Shop {
     return new Shop(this.#common.secret, name, url, keys)
+  }
+
+  /** Sends until the first process has died there. */
+  async crash(shop: Shop, failpoint: Failpoint, pass: number, provoke: () => void = () => undefined): Promise<void> {
+    await this.cluster.arm(0, failpoint, { pass })
+    while (this.cluster.reached(failpoint) === 0) {
+      await shop.round()
+      provoke()
+    }
   }
 
   /** Until no dispatch waits and no lane is leased: whoever was killed, somebody has ended its work. */

@@ -28,7 +28,8 @@ export function eventMesh(options: EventMeshOptions, shared: SharedParts = {}): 
   checkOptions('event-mesh', options, ['queue', 'auth', 'allowedOrigins', 'callback'])
   const auth = checkAuth('event-mesh', options.auth)
   const { queue } = options
-  if (!queue) throw misconfigured('event-mesh', 'queue', 'is empty', 'Give the full name of the queue.')
+  if (typeof queue !== 'string' || !queue)
+    throw misconfigured('event-mesh', 'queue', 'is empty', 'Give the full name of the queue.')
   const anyOrigin = options.allowedOrigins === undefined && auth.kind !== 'none'
   const rules = compileHandshake('event-mesh', anyOrigin ? { ...options, allowedOrigins: ['*'] } : options)
 

@@ -16,7 +16,7 @@ export const EVENT_FAILPOINTS = {
   'store-written': { what: 'in the store transaction, after its first write', fails: 'no-transaction' },
   'store-commit': { what: 'in the store transaction, before its COMMIT', fails: 'answer-before-commit' },
   stored: { what: 'after the COMMIT, before the answer', fails: 'no-identity' },
-  answered: { what: 'after the answer', fails: 'answer-before-commit' },
+  answered: { what: 'after the answer (peer defect 4)', fails: 'answer-before-commit' },
   'claim-commit': { what: 'in the claim transaction, before its COMMIT', fails: 'no-lease-end' },
   claimed: { what: 'after the claim, before the handler', fails: 'no-lease-end' },
   handler: { what: 'with the handler entered', fails: 'no-lease-end' },

@@ -164,7 +164,7 @@ describe('filters that mean dispatches', () => {
   after(() => server.close())
 
   const wouldBe = async (...args: string[]) => {
-    const { code, stdout, stderr } = await here([...args, '--dry-run', '--json', '--url', server.url], '.')
+    const { code, stdout, stderr } = await here([...args, '--dry-run', '--json', '--url', server.url], { cwd: '.' })
     expect(code, stderr).to.equal(0)
     return lines<{ id: string; subscription?: string }>(stdout).map(({ id, subscription = id }) => subscription)
   }
@@ -191,7 +191,7 @@ describe('filters that mean dispatches', () => {
 
   it('are needed, one at least: nobody wants to run everything again', async () => {
     for (const verb of ['replay', 'retry', 'discard']) {
-      const { code, stderr } = await here([verb, '--url', server.url, '--yes'], '.')
+      const { code, stderr } = await here([verb, '--url', server.url, '--yes'], { cwd: '.' })
       expect([code, stderr]).to.satisfy(([ended, said]: [number, string]) => ended === 2 && / what\?/.test(said))
     }
   })

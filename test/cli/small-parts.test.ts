@@ -12,7 +12,7 @@ import type { Terminal } from '../../bin/terminal.ts'
 import { nearest, safe, span, toJson, wrap } from '../../bin/text.ts'
 import { parseHeaders, parseRequest } from '../../bin/verify/request.ts'
 import { serve } from '../helpers/http-server.ts'
-import { lines, here } from './helpers/cli.ts'
+import { here, lines } from './helpers/cli.ts'
 
 const key = (ms: number, n = 0) => firstKeyAt(ms).slice(0, -12) + String(n).padStart(12, '0')
 const dispatch = (ID: string, status: string, attempts = 1) => ({

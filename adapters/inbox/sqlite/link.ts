@@ -1,5 +1,5 @@
 import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { Worker, type WorkerOptions } from 'node:worker_threads'
 import type { Admin } from '#domain/ports'
 import { rejected, unavailable } from './errors.ts'
 import { type Answers, type Call, type Calls, fromWire, type StoreFile } from './wire.ts'
@@ -21,12 +21,15 @@ const MANY_TRANSACTIONS = 'retain' satisfies keyof Admin
 
 const EXTENSION = extname(import.meta.filename)
 const SCRIPT = new URL(`./thread${EXTENSION}`, import.meta.url)
-/** What the host preloads is none of this thread's business; our own sources need the conditions they were started with. */
-const OPTIONS = {
+
+/** What the host preloads is none of this thread's business; our own sources are found by a condition. */
+const options = (): WorkerOptions => ({
   name: 'sluice-store',
   resourceLimits: { maxYoungGenerationSizeMb: 12 },
-  ...(EXTENSION === '.ts' ? {} : { execArgv: [] }),
-}
+  ...(EXTENSION === '.ts'
+    ? { execArgv: ['--conditions=sluice-source'] }
+    : { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } }),
+})
 
 /**
  * Starts the thread and opens the file in it. The thread keeps the process alive only while something is asked of it.
@@ -35,7 +38,7 @@ const OPTIONS = {
  */
 export async function openLink(file: StoreFile, clock: (() => Date) | undefined): Promise<Link> {
   const at = () => (clock ? { at: clock().getTime() } : {})
-  const worker = new Worker(SCRIPT, { ...OPTIONS, workerData: { ...file, ...at() } satisfies StoreFile })
+  const worker = new Worker(SCRIPT, { ...options(), workerData: { ...file, ...at() } satisfies StoreFile })
   const waiting = new Map<number, Waiting>()
   let outgoing: Call[] = []
   /** Calls that crossed and are part of a transaction that nobody has heard of yet. */

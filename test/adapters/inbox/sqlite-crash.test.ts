@@ -11,7 +11,7 @@ import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
 import { drain, sender } from '../../helpers/inbox.ts'
 
 const helper = (name: string) => fileURLToPath(new URL(`../../helpers/${name}.ts`, import.meta.url))
-const PROCESS = ['--import', helper('slow-commits'), helper('storing-process')]
+const env = { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS} --import=${helper('slow-commits')}` }
 
 describe('sqlite: a killed process', () => {
   let folder: string
@@ -27,7 +27,8 @@ describe('sqlite: a killed process', () => {
     const url = join(folder, 'sluice.db')
     const acknowledged = new Set<string>()
     for (const goal of [200, 400, 600]) {
-      const child = spawn(process.execPath, [...process.execArgv, ...PROCESS, url], {
+      const child = spawn(process.execPath, [...process.execArgv, helper('storing-process'), url], {
+        env,
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const lines = createInterface({ input: child.stdout })

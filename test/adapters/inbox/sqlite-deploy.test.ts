@@ -13,6 +13,8 @@ import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
 import { accept, sender } from '../../helpers/inbox.ts'
 
+/** What a host preloads may be made for its main thread only. */
+const NOT_FOR_THREADS = `data:text/javascript,import { isMainThread } from 'node:worker_threads'; if (!isMainThread) throw 1`
 const CHILD = fileURLToPath(new URL('../../helpers/plain-process.ts', import.meta.url))
 const { one } = sender({ now: () => new Date() })
 
@@ -92,7 +94,8 @@ describe('sqlite: deployment', () => {
   it('works in any Node process, where a CAP project says or where it is told, and lets it end', async function () {
     this.timeout(60_000)
     const run = async (...args: string[]) => {
-      const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=sluice-source', CHILD, ...args], {
+      const options = ['--conditions=sluice-source', `--import=${NOT_FOR_THREADS}`]
+      const { stdout } = await promisify(execFile)(process.execPath, [...options, CHILD, ...args], {
         cwd: folder,
       })
       return JSON.parse(stdout)

@@ -48,18 +48,15 @@ export interface GatewayProcess {
 
 /** Its stdin is a pipe: when this process goes, however it goes, the child sees its end and goes too. */
 export function startGateway(options: ChildOptions, { armed, mutation, root = ROOT }: StartOptions): GatewayProcess {
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, '--import', join(root, STORE_THREAD), join(root, CHILD), JSON.stringify(options)],
-    {
-      env: {
-        ...process.env,
-        ...(armed && { FAILPOINT: JSON.stringify(armed) }),
-        ...(mutation && { MUTATION: mutation }),
-      },
-      stdio: ['pipe', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [...process.execArgv, join(root, CHILD), JSON.stringify(options)], {
+    env: {
+      ...process.env,
+      NODE_OPTIONS: `${process.env.NODE_OPTIONS} --import=${join(root, STORE_THREAD)}`,
+      ...(armed && { FAILPOINT: JSON.stringify(armed) }),
+      ...(mutation && { MUTATION: mutation }),
     },
-  )
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const facts: Fact[] = []
   const told = new EventEmitter()
   const next = (name: keyof Fact) => Promise.race([once(told, name), exit])

@@ -208,7 +208,9 @@ describe('sluice against a gateway', () => {
     it('replays what is dead only for the subscription it is dead for', async () => {
       await send('stripe', 'unused', '--file', 'test/cli/fixtures/failing.json')
       const { event } = await settled('evt_failing')
-      const dead = lines((await gateway.run(['replay', '--state', 'dead', '--dry-run', '--json'])).stdout)
+      const dead = lines(
+        (await gateway.run(['replay', '--source', 'stripe', '--state', 'dead', '--dry-run', '--json'])).stdout,
+      )
       expect(dead).to.deep.equal([{ id: event, subscription: 'all', action: 'replay', dryRun: true }])
       const whole = lines(
         (await gateway.run(['replay', '--type', 'stripe.charge.failed', '--dry-run', '--json'])).stdout,
@@ -222,14 +224,15 @@ describe('sluice against a gateway', () => {
       const { dispatches } = await settled('evt_failing')
       const [dispatch] = dispatches
       expect(dispatch?.status).to.equal('dead')
-      expect((await gateway.run(['retry', '--state', 'dead', '--yes'])).stdout).to.include('retry ')
+      const retryAll = ['retry', '--source', 'stripe', '--state', 'dead', '--yes']
+      expect((await gateway.run(retryAll)).stdout).to.include('retry ')
       await settled('evt_failing')
       expect((await gateway.run(['discard', String(dispatch?.ID)])).code).to.equal(0)
       expect((await settled('evt_failing')).dispatches[0]?.status).to.equal('skipped')
       const again = await gateway.run(['discard', String(dispatch?.ID), '--json'])
       expect(again.code).to.equal(1)
       expect(lines(again.stdout)[0]).to.deep.include({ ok: false, id: dispatch?.ID })
-      expect(await gateway.run(['retry', '--state', 'dead', '--yes'])).to.include({ code: 0, stdout: '' })
+      expect(await gateway.run(retryAll)).to.include({ code: 0, stdout: '' })
     })
 
     it('refuses a viewer, and says so at the first one', async () => {

@@ -198,7 +198,12 @@ describe('door: SDK, from the packed package', function () {
 
     for (const [what, inbox, message, installed] of [
       ['@sap/cds', { url: 'sluice.db' }, /needs the package @sap\/cds, .* Run: npm add @sap\/cds$/, []],
-      ['a database package', { url: 'sluice.db' }, /needs the package @cap-js\/sqlite, .* Run: npm add /, ['@sap/cds']],
+      [
+        'a database package',
+        { kind: 'postgres', credentials: { host: '127.0.0.1' } },
+        /needs the package @cap-js\/postgres, .* Run: npm add /,
+        ['@sap/cds'],
+      ],
       ['credentials', { kind: 'postgres' }, /no credentials\. Add credentials: \{ host, /, []],
     ] as const) {
       it(`names ${what} where it has none`, async () => {

@@ -54,7 +54,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   'helm install sluice charts/sluice --set image.repository=registry.example.com/sluice --set router.repository=registry.example.com/sluice-router --set domain=example.com':
     'needs helm and a cluster; chart.test.ts renders the chart and checks the objects',
   'npm install --omit=optional --prefix bench/peers': 'competitors, for benchmarks only: 100 MB that no test needs',
-  'npm add cap-sluice @sap/cds @cap-js/sqlite':
+  'npm add cap-sluice @sap/cds':
     'asks the registry for a release; production.test.ts and init.test.ts install the packed one with the same packages',
 }
 

@@ -15,6 +15,9 @@ export const profileInto = (folder: string | undefined): void => {
 export const profiling = (): string[] =>
   profileFolder ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`] : []
 
+/** As the Dockerfile and mta.yaml start it. */
+export const SHIPPED = ['--max-semi-space-size=8']
+
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { profiling, start } from './children.ts'
+import { profiling, SHIPPED, start } from './children.ts'
 import { SECRET } from './deliveries.ts'
 
 const READY_WITHIN_MS = 30_000
@@ -31,7 +31,7 @@ export async function startGateway(store: Store, settings: object): Promise<Runn
     },
   }
   const { process: child, stop } = start(
-    [...profiling(), 'node_modules/@sap/cds/bin/serve.js'],
+    [...SHIPPED, ...profiling(), 'node_modules/@sap/cds/bin/serve.js'],
     ['ignore', 'ignore', 'inherit'],
     { PORT: String(port), CDS_CONFIG: JSON.stringify(config) },
   )

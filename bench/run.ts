@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { profiling, runScript, startScript } from './children.ts'
+import { profiling, runScript, SHIPPED, startScript } from './children.ts'
 import type { DrainOptions, DrainResult } from './drain.ts'
 import type { FillOptions, FillResult } from './fill.ts'
 import { type RunningGateway, type Store, startGateway } from './gateway.ts'
@@ -98,7 +98,7 @@ export const fill = (store: Store, events: number, keys: number): Promise<FillRe
   runScript<FillResult>('fill', { store, events, keys } satisfies FillOptions)
 
 export const drain = (store: Store, events: number): Promise<DrainResult> =>
-  runScript<DrainResult>('drain', { store, events } satisfies DrainOptions, profiling())
+  runScript<DrainResult>('drain', { store, events } satisfies DrainOptions, [...SHIPPED, ...profiling()])
 
 /** Runs every variant once, then every variant again, …: what slows the machine for a while slows them all. */
 export async function rotate<Name extends string, T>(

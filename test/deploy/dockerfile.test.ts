@@ -55,8 +55,8 @@ describe('the Dockerfile', () => {
 
   it('starts without npm or a shell between, as the MTA does', () => {
     const command = JSON.parse(settingOf(image, 'CMD')) as string[]
-    expect(command).to.deep.equal(['node', 'node_modules/@sap/cds/bin/serve.js'])
-    expect(existsSync(join(ROOT, command[1] ?? ''))).to.equal(true)
+    expect(command).to.deep.equal(['node', '--max-semi-space-size=8', 'node_modules/@sap/cds/bin/serve.js'])
+    expect(existsSync(join(ROOT, command[2] ?? ''))).to.equal(true)
     expect(text('mta.yaml')).to.include(`exec ${command.join(' ')}`)
   })
 

@@ -1,4 +1,5 @@
 import { SluiceError } from '#domain/errors'
+import type { StoreHealth } from '#domain/ports'
 
 /** Primary result codes that blame a value and not the store. https://www.sqlite.org/rescode.html */
 const DATA_CODES: ReadonlySet<number> = new Set([
@@ -36,3 +37,9 @@ export const rejected = (cause: unknown): SluiceError =>
   cause instanceof SluiceError
     ? cause
     : new SluiceError('store-rejected', 'The inbox database refused a value.', { cause, retry: 'never' })
+
+/** What a store that failed its check says of itself. */
+export function unwell(thrown: unknown): StoreHealth {
+  if (thrown instanceof SluiceError) return { ok: false, reason: thrown.code }
+  throw thrown
+}

@@ -4,6 +4,7 @@ import type { Admin, Journal, StoreHealth, Work } from '#domain/ports'
 import type { Outcome } from '#domain/source'
 import { compileDdl } from '../ddl.ts'
 import { type CdsInbox, lazyInbox, type OpenInbox } from '../lazy.ts'
+import { unwell } from './errors.ts'
 import { type Parcel, packDelivery, unpackLane } from './parcel.ts'
 import { remoteStore } from './remote-store.ts'
 
@@ -69,7 +70,7 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
     async deploy(model) {
       await store.call('store', 'deploy', [await compileDdl('sqlite', model)])
     },
-    health: () => store.call('store', 'health', []) as Promise<StoreHealth>,
+    health: () => store.call('store', 'health', []).catch(unwell) as Promise<StoreHealth>,
     close: () => store.close(),
   }
 }

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { SluiceError } from '#domain/errors'
 import type { Inbox } from '#domain/ports'
 import { sqliteAdmin } from './admin.ts'
 import { connect } from './connection.ts'
 import { CATALOG, type CatalogRow, pending, toCatalog } from './deploy.ts'
+import { unwell } from './errors.ts'
 import { deliveryStore } from './intake.ts'
 import { sqliteJournal } from './journal.ts'
 import type { Tx } from './session.ts'
@@ -47,8 +47,7 @@ async function health(writer: Writer) {
     await writer.submit('call', 0, (tx) => (failed ? tx.run(PROBE, tx.now) : tx.registry().size))
     return { ok: true, clockOffsetMs: 0 }
   } catch (thrown) {
-    if (!(thrown instanceof SluiceError)) throw thrown
-    return { ok: false, reason: thrown.code }
+    return unwell(thrown)
   }
 }
 

@@ -58,7 +58,8 @@ describe('sqlite: the thread that writes', () => {
     await thread.terminate()
     for (const code of await codes) expect(code).to.be.oneOf(['store-unavailable', 'none'])
     expect(await codeOf(inbox.intake.store([one({ id: 'refused' })])), 'nobody is there').to.equal('store-unavailable')
-    while (!(await inbox.health().catch(() => ({ ok: false }))).ok) await new Promise(setImmediate)
+    expect(await inbox.health()).to.deep.equal({ ok: false, reason: 'store-unavailable' })
+    while (!(await inbox.health()).ok) await new Promise(setImmediate)
     expect((await inbox.intake.store([one({ id: 'refused' })]))[0]?.outcome).to.equal('accepted')
   })
 

@@ -15,7 +15,10 @@ export const sharedHeadquarters = (): Promise<ErpSandbox> => {
   return headquarters
 }
 
-// A root hook, because it stands outside of every suite.
+// A root hook, because it stands outside of every suite. A worker of mocha goes on with other files, which start their own.
 after(async () => {
-  for (const sandbox of [await erp, await headquarters]) await sandbox?.stop()
+  const started = [await erp, await headquarters]
+  erp = undefined
+  headquarters = undefined
+  for (const sandbox of started) await sandbox?.stop()
 })

@@ -162,7 +162,7 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
     deploy: (more, from = '.') => node(DEPLOY, [], more, path(from)),
     tsc: (compiler) =>
       node(join(ROOT, 'node_modules', compiler, 'bin/tsc'), ['-p', '.']).catch(({ stdout }) => String(stdout)),
-    mocha: (file) => node(MOCHA, ['--no-config', '--exit', file]),
+    mocha: (file) => node(MOCHA, ['--no-config', '--exit', '--timeout', '30000', file]),
     async start(how) {
       const { child, output, ended } = launch(how)
       const says: RunningApp['says'] = async (text) => {

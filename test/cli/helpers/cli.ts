@@ -31,8 +31,8 @@ export const NODE_COMMAND: readonly string[] = [
 
 /** A plain environment: what the developer who runs the tests has set must not reach the command line. */
 function plainEnv(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const { PATH = '', HOME = '', TMPDIR = '' } = process.env
-  return { PATH, HOME, ...(TMPDIR ? { TMPDIR } : {}), ...extra }
+  const { PATH = '', HOME = '', TMPDIR, NODE_COMPILE_CACHE } = process.env
+  return { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }), ...extra }
 }
 
 const running = new Set<ChildProcess>()

@@ -13,7 +13,8 @@ describe('a write that commits after its sender died', function () {
 
   before(async function () {
     const each = [{ roles: ['intake'] as const }, { roles: ['worker'] as const }, { roles: ['worker'] as const }]
-    world = await World.open(this, POSTGRES, { label: 'late', settleMs: 3_000, each })
+    // What the test does between two decisions fits into it, also on a busy machine.
+    world = await World.open(this, POSTGRES, { label: 'late', settleMs: 8_000, each })
     world.cluster.only(0)
   })
   after(() => world?.close())

@@ -37,7 +37,7 @@ export interface PostgresCredentials extends Readonly<Record<string, unknown>> {
  * The inbox on a CAP database service: `cdsInbox({ url: 'sluice.db' })` in any Node process; `cdsInbox()` in a CAP app,
  * on the service `sluice-db` that `cds.requires` configures with kind sqlite, postgres or hana. `@sap/cds` and the
  * database's package are loaded by `open()`.
- * @throws SluiceError on `open()`: `configuration`, `store-location`, `store-newer`, `store-not-deployed`, `store-driver`,
+ * @throws SluiceError on `open()`: `configuration`, `store-location`, `store-newer`, `store-not-deployed`,
  * `store-unavailable`
  */
 export const cdsInbox = (options: CdsInboxOptions = {}): CdsInbox =>

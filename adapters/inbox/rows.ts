@@ -174,6 +174,10 @@ export interface Summary {
   readonly keepsBytes: boolean
 }
 
+/** The only event of a delivery whose body is that event's data and nothing else: the same text is kept and sent once. */
+export const wholeBody = ([item, more]: readonly NewItem[]): NewEvent | undefined =>
+  item?.kind === 'event' && more === undefined && item.event.dataIsBody ? item.event : undefined
+
 /** What becomes of an item that is no event. */
 export const plainOutcome = (item: Exclude<NewItem, { kind: 'event' }>): Outcome['items'][number] => ({
   outcome: item.kind === 'bad' ? 'quarantined' : 'ignored',

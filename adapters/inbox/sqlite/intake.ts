@@ -11,6 +11,7 @@ import {
   plainOutcome,
   type Summary,
   summarize,
+  wholeBody,
 } from '../rows.ts'
 import { appendToLane } from './lanes.ts'
 import type { Tx } from './session.ts'
@@ -67,9 +68,8 @@ export function deliveryStore(): StoreDeliveries {
  * Most senders' bodies are the data of their only event, and nobody needs the same text twice on disk: instead of the
  * bytes such a payload holds the event's key, as text. `readPayload` follows it.
  */
-function payloadOf({ items: [item, more], body }: NewDelivery, { outcome }: Outcome): Uint8Array | string {
-  const alone = item?.kind === 'event' && more === undefined && outcome === 'accepted'
-  return alone && item.event.dataIsBody ? item.event.key : body
+function payloadOf({ items, body }: NewDelivery, { outcome }: Outcome): Uint8Array | string {
+  return (outcome === 'accepted' && wholeBody(items)?.key) || body
 }
 
 function recognizeAll(tx: Tx, delivery: NewDelivery, winners: Winner[]): Arrived {

@@ -1,6 +1,6 @@
 import type { StoredEvent } from '#domain/event'
 import type { ClaimedDispatch, ClaimedLane, NewDelivery, NewEvent, NewItem } from '#domain/ports'
-import { ATTRIBUTES } from '../rows.ts'
+import { ATTRIBUTES, wholeBody } from '../rows.ts'
 
 /** What crosses the border between threads most often, as flat lists: objects cost three times as much there. */
 export type Parcel = readonly unknown[]
@@ -64,8 +64,7 @@ const STORED = [
 
 export function packDelivery(delivery: NewDelivery): Parcel {
   const parcel = values(DELIVERY, delivery)
-  // The same text need not cross twice.
-  if (dataOf(delivery.items) !== undefined) parcel[BODY] = undefined
+  if (wholeBody(delivery.items)) parcel[BODY] = undefined
   for (const item of delivery.items) {
     parcel.push(item.kind === 'event' ? values(ATTRIBUTES, item.event.attributes, values(EVENT, item.event)) : item)
   }
@@ -75,8 +74,8 @@ export function packDelivery(delivery: NewDelivery): Parcel {
 export function unpackDelivery(parcel: Parcel): NewDelivery {
   const items = parcel.slice(DELIVERY.length).map((item) => (isParcel(item) ? unpackEvent(item) : (item as NewItem)))
   const delivery = named(DELIVERY, parcel)
-  const data = dataOf(items)
-  if (data !== undefined) delivery.body = Buffer.from(data)
+  const whole = wholeBody(items)
+  if (whole) delivery.body = Buffer.from(whole.data ?? '')
   delivery.items = items
   return delivery as unknown as NewDelivery
 }
@@ -99,10 +98,6 @@ export function unpackLane(parcel: Parcel): ClaimedLane {
   })
   return lane as unknown as ClaimedLane
 }
-
-/** The data of a delivery whose body is nothing else. */
-const dataOf = ([item, more]: readonly NewItem[]): string | undefined =>
-  item?.kind === 'event' && more === undefined && item.event.dataIsBody ? item.event.data : undefined
 
 const unpackEvent = (parcel: Parcel): NewItem => ({
   kind: 'event',

@@ -21,7 +21,7 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
         add(channel.system, kind, sender.hint)
         return []
       }
-      if (taken.has(sender.address)) {
+      if (sender.address !== undefined && taken.has(sender.address)) {
         add(
           channel.system,
           kind,
@@ -29,7 +29,7 @@ export function migrateFlows(flows: readonly Flow[], queue?: string): Migration 
         )
         return []
       }
-      taken.add(sender.address)
+      if (sender.address !== undefined) taken.add(sender.address)
       const name = nameOf(sender.path, 'inbound', sources)
       const { source, todo } = sender.source(name)
       sources[name] = source

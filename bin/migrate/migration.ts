@@ -46,17 +46,24 @@ const MAX_NAME = 60
 export const envName = (name: string, what: string): string =>
   `env:${name.replaceAll(/[^A-Za-z0-9]+/g, '_').toUpperCase()}_${what}`
 
+/** AMQP is also how other brokers are reached; theirs are somebody else's addresses. */
+export const isEventMesh = ({ host = '', system = '' }: Readonly<Record<string, string>>): boolean =>
+  /enterprise-messaging|event-?mesh|\.hana\.ondemand\.com$/i.test(`${host} ${system}`) || /^(\{\{.*\}\})?$/.test(host)
+
+/** A message client of Event Mesh, by REST. */
+export const meshBroker = (name: string): object => ({
+  url: envName(name, 'URL'),
+  tokenUrl: envName(name, 'TOKEN_URL'),
+  clientId: envName(name, 'CLIENT_ID'),
+  clientSecret: envName(name, 'CLIENT_SECRET'),
+})
+
 /** A queue that was read by AMQP: Sluice pulls it. */
 export const pulledSource = (name: string, queue: string | undefined): object => ({
   kind: 'event-mesh',
   queue: queue ?? envName(name, 'QUEUE'),
   consume: 'pull',
-  broker: {
-    url: envName(name, 'URL'),
-    tokenUrl: envName(name, 'TOKEN_URL'),
-    clientId: envName(name, 'CLIENT_ID'),
-    clientSecret: envName(name, 'CLIENT_SECRET'),
-  },
+  broker: meshBroker(name),
 })
 
 export const PULL_HINT =

@@ -1,5 +1,5 @@
 import type { Channel } from './iflow.ts'
-import { envName } from './migration.ts'
+import { envName, isEventMesh, meshBroker } from './migration.ts'
 
 export type Receiver =
   | { readonly target: object; readonly todo: readonly string[] }
@@ -10,8 +10,9 @@ const ODATA_PATHS = [
   [/\/sap\/opu\/odata4\//i, 'odata-v4'],
 ] as const
 
-/** The target that a receiver channel becomes; OData services only. Credentials are named, never taken. */
+/** The target that a receiver channel becomes: OData services and Event Mesh. Credentials are named, never taken. */
 export function targetOf(name: string, { adapter, settings }: Channel): Receiver {
+  if (adapter === 'AMQP' && isEventMesh(settings)) return publisherOf(name, settings.destinationName ?? '')
   const address = cleanAddress(settings.address || settings.httpAddressWithoutQuery || '')
   const kind = kindOf(adapter, settings.MessageProtocol, address)
   if (!kind) return { target: undefined, todo: [`No target has this adapter: call ${address || 'it'} in the handler.`] }
@@ -26,6 +27,15 @@ export function targetOf(name: string, { adapter, settings }: Channel): Receiver
   const { auth, open } = authOf(name, settings.authenticationMethod ?? '')
   const url = address || envName(name, 'URL')
   return { target: { kind, url, auth }, todo: [...open, ...todo] }
+}
+
+/** Written by AMQP there, by REST here. */
+function publisherOf(name: string, destination: string): Receiver {
+  const broker = { ...meshBroker(name), namespace: envName(name, 'NAMESPACE') }
+  const [, topic] = /^topic:([^{}$]+)$/i.exec(destination) ?? []
+  const call = `In the handler: await targets.${name}.publish(event${topic ? `, { topic: '${topic}' }` : ', { topic }'}).`
+  const queue = /^queue:/i.test(destination) ? ' A queue is not written to directly: subscribe it to a topic.' : ''
+  return { target: { kind: 'event-mesh', broker }, todo: [`${call}${queue} What goes out is a CloudEvent.`] }
 }
 
 function kindOf(adapter: string, protocol = '', address: string | undefined): string | undefined {

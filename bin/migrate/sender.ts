@@ -1,10 +1,10 @@
 import { canonicalPath, isHttpPath } from '#domain/http-path'
 import type { Channel, Flow } from './iflow.ts'
-import { envName, PULL_HINT, pulledSource } from './migration.ts'
+import { envName, isEventMesh, PULL_HINT, pulledSource } from './migration.ts'
 
-/** What a sender channel becomes. `address` tells two of them apart: one path, or one queue. */
+/** What a sender channel becomes. `address` tells two of them apart: one path, or one queue; absent where nobody knows. */
 export type Sender =
-  | { readonly address: string; readonly path: string; source(name: string): Source }
+  | { readonly address?: string; readonly path: string; source(name: string): Source }
   | { readonly hint: string }
 
 interface Source {
@@ -21,7 +21,8 @@ export function senderOf(channel: Channel, flow: Flow, queue: string | undefined
   if (adapter === 'HTTPS') return byHttps(settings.urlPath ?? '', channel, flow, queue)
   if (/^(SOAP|IDOC|XI)$/i.test(adapter)) return bySoap(settings.address ?? '', channel, flow)
   if (adapter === 'AMQP' && isEventMesh(settings)) return fromQueue(settings.destinationName ?? '')
-  if (/EventMesh/i.test(adapter)) return fromAdvancedEventMesh(settings.queueName ?? settings.destinationName ?? '')
+  // SAP's adapter, and Solace's own of the same settings.
+  if (/EventMesh|SolacePubSub/i.test(adapter)) return fromAdvancedEventMesh(settings)
   return { hint: hintFor(adapter) }
 }
 
@@ -88,38 +89,44 @@ const keptOf = (allowed: string): readonly string[] =>
 
 const NEVER_KEPT = /^(authorization|proxy-authorization|cookie|x-csrf-token)$/i
 
-/** AMQP is also how other brokers are read; theirs are somebody else's addresses. */
-const isEventMesh = ({ host = '', system = '' }: Channel['settings']): boolean =>
-  /enterprise-messaging|event-?mesh|\.hana\.ondemand\.com$/i.test(`${host} ${system}`) || /^(\{\{.*\}\})?$/.test(host)
-
 function fromQueue(destination: string): Sender {
   const queue = destination.replace(/^queue:/i, '')
-  const known = queue !== '' && !/[{}$]/.test(queue)
   return {
-    address: `queue ${queue}`,
-    path: known ? (queue.split('/').at(-1) ?? queue) : 'mesh',
+    ...placeOf(queue),
     source: (name) => ({
-      source: pulledSource(name, known ? queue : undefined),
+      source: pulledSource(name, isKnown(queue) ? queue : undefined),
       todo: [PULL_HINT, 'Undeploy the flow before Sluice starts: a queue gives each message to one reader only.'],
     }),
   }
 }
 
-function fromAdvancedEventMesh(name: string): Sender {
-  const known = name !== '' && !/[{}$]/.test(name)
+/**
+ * `queueName` with the consumer mode *Guaranteed*; the two others listen to topics. The names are those of the adapter's
+ * version 1.3, as SolaceLabs' generator of flows writes them (github.com/SolaceLabs/solace-ep-codegen).
+ */
+function fromAdvancedEventMesh({ queueName = '', topicSubscriptions = '', dteTopicName = '' }: Channel['settings']) {
+  const topics = [...topicSubscriptions.matchAll(/>([^<>]+)<\/cell>/g)].map(([, topic]) => topic).join(', ')
+  const listened = topics || dteTopicName
+  const push = 'The broker pushes here: create a REST delivery point for the queue, then undeploy the flow.'
+  const created = `It reads no queue but topics${listened ? ` (${listened})` : ''}: create a queue that subscribes to them.`
   return {
-    address: `queue ${name}`,
-    path: known ? name : 'mesh',
-    source: (own) => ({
+    ...placeOf(queueName),
+    source: (own: string) => ({
       source: {
         kind: 'advanced-event-mesh',
-        queue: known ? name : envName(own, 'QUEUE'),
+        queue: isKnown(queueName) ? queueName : envName(own, 'QUEUE'),
         auth: { kind: 'basic', users: { broker: envName(own, 'PASSWORD') } },
       },
-      todo: ['The broker pushes here: create a REST delivery point for the queue, then undeploy the flow.'],
+      todo: [...(queueName === '' ? [created] : []), push],
     }),
   }
 }
+
+/** Literally, and neither externalized without a value nor made at run time. */
+const isKnown = (queue: string): boolean => queue !== '' && !/[{}$]/.test(queue)
+
+const placeOf = (queue: string): { address?: string; path: string } =>
+  isKnown(queue) ? { address: `queue ${queue}`, path: queue.split('/').at(-1) ?? queue } : { path: 'mesh' }
 
 function callersOf(name: string, { settings }: Channel): { auth: object; todo: readonly string[] } {
   const { senderAuthType = settings.authenticationMethod ?? '', userRole = '' } = settings

@@ -188,7 +188,31 @@ describe('sluice migrate', () => {
       ],
       [
         'Advanced Event Mesh',
-        { ComponentType: 'AdvancedEventMesh', queueName: 'orders' },
+        { ComponentType: 'AdvancedEventMesh', consumerMode: 'GUARANTEED', queueName: 'orders', topicSubscriptions: '' },
+        { kind: 'advanced-event-mesh', queue: 'orders' },
+        /^The broker pushes here: create a REST delivery point/m,
+      ],
+      [
+        'Advanced Event Mesh that listens to topics',
+        {
+          ComponentType: 'AdvancedEventMesh',
+          consumerMode: 'DIRECT',
+          queueName: '',
+          topicSubscriptions:
+            "&lt;row&gt;&lt;cell id='listObjectValue'&gt;shop/orders/%3E&lt;/cell&gt;&lt;/row&gt;&lt;row&gt;&lt;cell id='listObjectValue'&gt;shop/returns/*&lt;/cell&gt;&lt;/row&gt;",
+        },
+        { kind: 'advanced-event-mesh', queue: 'env:MESH_QUEUE' },
+        /no queue but topics \(shop\/orders\/%3E, shop\/returns\/\*\): create a queue/,
+      ],
+      [
+        'Advanced Event Mesh by a durable topic endpoint',
+        { ComponentType: 'AdvancedEventMesh', queueName: '', topicEndpointName: 'e', dteTopicName: 'shop/orders' },
+        { kind: 'advanced-event-mesh', queue: 'env:MESH_QUEUE' },
+        /no queue but topics \(shop\/orders\)/,
+      ],
+      [
+        'Advanced Event Mesh by the adapter of Solace',
+        { ComponentType: 'SolacePubSubPlus', Vendor: 'Solace', queueName: 'orders' },
         { kind: 'advanced-event-mesh', queue: 'orders' },
         /REST delivery point/,
       ],
@@ -242,6 +266,20 @@ describe('sluice migrate', () => {
         { kind: 'odata-v4', url: 'https://s4.example/sap/opu/odata4/x' },
       ],
       ['by HTTP to anything else', { ComponentType: 'HTTP', address: 'https://other.example/x' }, undefined],
+      [
+        'of Event Mesh by AMQP',
+        { ComponentType: 'AMQP', address: '', host: '{{EMHOST}}', destinationName: 'topic:my/app/1/orders' },
+        {
+          kind: 'event-mesh',
+          broker: {
+            url: 'env:S4HANA_URL',
+            tokenUrl: 'env:S4HANA_TOKEN_URL',
+            clientId: 'env:S4HANA_CLIENT_ID',
+            clientSecret: 'env:S4HANA_CLIENT_SECRET',
+            namespace: 'env:S4HANA_NAMESPACE',
+          },
+        },
+      ],
     ]
     for (const [what, settings, expected] of receivers) {
       it(`makes of a receiver ${what} ${expected ? 'a target' : 'something to do'}`, async () => {
@@ -254,6 +292,28 @@ describe('sluice migrate', () => {
         }
       })
     }
+
+    it('says how what went to Event Mesh is published, and does not write to queues', async () => {
+      const amqp = { ComponentType: 'AMQP', system: 'Mesh', host: 'x.enterprise-messaging.example' }
+      const to = async (destinationName: string) => {
+        put('a.zip', flow({ sender: HTTPS, receivers: [{ ...amqp, destinationName }] }))
+        return (await reportOf('a.zip')).open.at(-1)?.hint
+      }
+      expect(await to('topic:my/app/1/orders')).to.match(/targets\.mesh\.publish\(event, { topic: 'my\/app\/1\/orders' }\)/)
+      expect(await to('{{Topic}}')).to.include('targets.mesh.publish(event, { topic })')
+      expect(await to('queue:my/app/1/q')).to.include('subscribe it to a topic')
+    })
+
+    it('keeps apart what is read from queues that nobody knows', async () => {
+      const mesh = { ComponentType: 'AdvancedEventMesh', direction: 'Sender', queueName: '' }
+      put('a.zip', flow({ senders: [mesh, { ...mesh, queueName: '{{Q}}' }, { ...mesh, queueName: '{{Q}}' }] }))
+      const { config } = await reportOf('a.zip')
+      expect(Object.values(config.sources).map((source) => (source as { queue?: string }).queue)).to.deep.equal([
+        'env:MESH_QUEUE',
+        'env:MESH_2_QUEUE',
+        'env:MESH_3_QUEUE',
+      ])
+    })
 
     it('makes of a flow that Event Mesh calls a source for that queue', async () => {
       put('orders.zip', flow({ sender: HTTPS }))

@@ -1,4 +1,5 @@
-import type { Delivery } from '#domain/source'
+import { andThen } from '#domain/awaitable'
+import type { Awaitable, Delivery } from '#domain/source'
 import {
   type Bad,
   bad,
@@ -13,8 +14,8 @@ import {
 import { type CsvOptions, csvLines } from './csv.ts'
 import { elementsOf, type Json, memberOf, parseJson } from './json.ts'
 import { checkOptions, misconfigured } from './options.ts'
-import { elementsIn, isXml, localName, parseXml, readXmlText, writeXml, type XmlElement } from './xml.ts'
-import { elementToJson, textToJson } from './xml-json.ts'
+import { isXml, readXmlText } from './xml.ts'
+import { readXmlApart } from './xml-apart.ts'
 
 /** How a body becomes events. Without options it is one, as it came. */
 export interface ContentOptions {
@@ -35,7 +36,7 @@ export interface Part {
   readonly dataBase64?: string
 }
 
-export type ReadContent = (delivery: Delivery) => readonly Part[] | Bad
+export type ReadContent = (delivery: Delivery) => Awaitable<readonly Part[] | Bad>
 
 /** A larger batch would hold one transaction for seconds. */
 const MAX_PARTS = 10_000
@@ -53,11 +54,14 @@ export function compileContent(kind: string, options: ContentOptions, needsJson:
   })()
   return (delivery) => {
     if (delivery.body.length === 0) return [fromQuery(delivery)]
-    const parts = read(delivery)
-    if (!('length' in parts)) return parts
-    if (parts.length === 0) return bad('attribute-missing', 'split')
-    return parts.length > MAX_PARTS ? bad('too-large', 'split') : parts
+    return andThen(read(delivery), bounded)
   }
+}
+
+function bounded(parts: readonly Part[] | Bad): readonly Part[] | Bad {
+  if (!('length' in parts)) return parts
+  if (parts.length === 0) return bad('attribute-missing', 'split')
+  return parts.length > MAX_PARTS ? bad('too-large', 'split') : parts
 }
 
 function checkContent(kind: string, options: ContentOptions): ContentOptions {
@@ -81,7 +85,7 @@ function checkContent(kind: string, options: ContentOptions): ContentOptions {
 const withoutSlashes = (path: string): string => path.replaceAll(/^\/+|\/+$/g, '')
 
 /** A body of any kind, as it came. It is read where an attribute stands in it, or where the sender says that it is JSON. */
-function readWhole(delivery: Delivery, needsJson: boolean): readonly Part[] | Bad {
+function readWhole(delivery: Delivery, needsJson: boolean): Awaitable<readonly Part[] | Bad> {
   const type = contentType(delivery)
   if (needsJson && isXml(delivery)) return readXmlFields(delivery)
   if (needsJson || (type !== undefined && isJsonType(type))) {
@@ -93,12 +97,15 @@ function readWhole(delivery: Delivery, needsJson: boolean): readonly Part[] | Ba
 }
 
 /** XML stays XML; its JSON is for reading fields. */
-function readXmlFields(delivery: Delivery): readonly Part[] | Bad {
+function readXmlFields(delivery: Delivery): Awaitable<readonly Part[] | Bad> {
   const read = readXmlText(delivery)
-  const json = read.ok ? textToJson(read.text) : read
-  if (!json.ok) return json
+  if (!read.ok) return read
   const type = contentType(delivery)
-  return [{ type: mediaType(type) ?? XML_TYPE, json: asJson(json.text), ...readPayload(delivery.body, type) }]
+  return andThen(readXmlApart({ text: read.text }), (found) => {
+    if (!found.ok) return found
+    const json = asJson(found.parts[0]?.json ?? '')
+    return [{ type: mediaType(type) ?? XML_TYPE, json, ...readPayload(delivery.body, type) }]
+  })
 }
 
 /** A request without a body says what it wants in its query; a token there is none of the handler's business. */
@@ -127,42 +134,20 @@ function readLines(delivery: Delivery, options: CsvOptions): readonly Part[] | B
   return split.ok ? split.lines.map(fromText) : split
 }
 
-function readElements(delivery: Delivery, path: readonly string[], needsJson: boolean): readonly Part[] | Bad {
+function readElements(
+  delivery: Delivery,
+  path: readonly string[],
+  needsJson: boolean,
+): Awaitable<readonly Part[] | Bad> {
   const read = readXmlText(delivery)
-  const parsed = read.ok ? parseXml(read.text) : read
-  if (!parsed.ok) return parsed
+  if (!read.ok) return read
   const type = mediaType(contentType(delivery)) ?? XML_TYPE
-  const parts: Part[] = []
-  for (const { element, namespaces } of select(parsed.root, path)) {
-    const part = { type, data: writeXml(element, namespaces) }
-    const json = needsJson ? elementToJson(element) : undefined
-    if (json && !json.ok) return json
-    parts.push(json ? { ...part, json: asJson(json.text) } : part)
-  }
-  return parts
+  return andThen(readXmlApart({ text: read.text, path, needsJson }), (found) =>
+    found.ok
+      ? found.parts.map(({ data = '', json }) => (json ? { type, data, json: asJson(json) } : { type, data }))
+      : found,
+  )
 }
-
-interface Selected {
-  readonly element: XmlElement
-  readonly namespaces: Readonly<Record<string, string>>
-}
-
-function select(root: XmlElement, [first, ...path]: readonly string[]): readonly Selected[] {
-  if (localName(root.name) !== first) return []
-  let level: readonly Selected[] = [{ element: root, namespaces: {} }]
-  for (const name of path) {
-    level = level.flatMap(({ element, namespaces }) => {
-      const declared = { ...namespaces, ...declarations(element) }
-      return elementsIn(element)
-        .filter((child) => localName(child.name) === name)
-        .map((child) => ({ element: child, namespaces: declared }))
-    })
-  }
-  return level
-}
-
-const declarations = ({ attributes }: XmlElement): Record<string, string> =>
-  Object.fromEntries(Object.entries(attributes).filter(([name]) => name === 'xmlns' || name.startsWith('xmlns:')))
 
 const asJson = (text: string): Json => parseJson(text) ?? { text, value: undefined }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { andThen } from '#domain/awaitable'
 import { belowPath, canonicalPath, isHttpPath } from '#domain/http-path'
-import type { AuthSpec, Delivery, Item, Source, SourceContext } from '#domain/source'
+import type { AuthSpec, Awaitable, Delivery, Item, Source, SourceContext } from '#domain/source'
 import { refuse, type Verification } from '#domain/verification'
 import { bad } from './body.ts'
 import { checkAuth, verifyCaller } from './caller.ts'
@@ -138,7 +139,7 @@ const challengeOf = ({ kind }: AuthSpec): readonly string[] => {
 
 const nameOf = (caller: Extract<Verification, { ok: true }>): string => caller.principal?.name ?? 'anonymous'
 
-function compileNormalize(options: HttpOptions): (delivery: Delivery) => readonly Item[] {
+function compileNormalize(options: HttpOptions): (delivery: Delivery) => Awaitable<readonly Item[]> {
   const path = canonicalPath(options.path)
   const provider = options.provider ?? `http.${path.replace(/\/?\*$/, '').replaceAll('/', '.')}`
   const fields = compileFields('http', { ...options, provider })
@@ -174,10 +175,10 @@ function compileNormalize(options: HttpOptions): (delivery: Delivery) => readonl
     })
   }
 
-  return (delivery) => {
-    const parts = read(delivery)
-    return 'length' in parts ? parts.map((part, index) => toEvent(delivery, part, index)) : [parts]
-  }
+  return (delivery) =>
+    andThen(read(delivery), (parts) =>
+      'length' in parts ? parts.map((part, index) => toEvent(delivery, part, index)) : [parts],
+    )
 }
 
 function check(options: HttpOptions): HttpOptions {

@@ -1,8 +1,10 @@
+import { andThen } from '#domain/awaitable'
 import { SluiceError } from '#domain/errors'
 import type { Conversion, StoredEvent } from '#domain/event'
 import { type Bad, isJsonType } from './body.ts'
 import { decodeXml } from './xml.ts'
-import { textToJson } from './xml-json.ts'
+import { readXmlApart } from './xml-apart.ts'
+import type { XmlParts } from './xml-reading.ts'
 
 /** Options of `xmlToJson`. */
 export interface XmlToJsonOptions {
@@ -19,16 +21,20 @@ export interface XmlToJsonOptions {
  * entities, and bounds depth and size. What is JSON already stays as it is. Stored is what came.
  */
 export function xmlToJson({ arrays = [] }: XmlToJsonOptions = {}): Conversion {
-  const lists = new Set(arrays.map((path) => path.replaceAll(/^\/+|\/+$/g, '')))
+  const lists = arrays.map((path) => path.replaceAll(/^\/+|\/+$/g, ''))
   return (event) => {
-    const { dataBase64, ...rest } = event
     const { datacontenttype } = event.attributes
-    if ((event.data === undefined && dataBase64 === undefined) || isJsonType(datacontenttype)) return event
+    if ((event.data === undefined && event.dataBase64 === undefined) || isJsonType(datacontenttype)) return event
     const read = textOf(event)
-    const json = read.ok ? textToJson(read.text, lists) : read
-    if (!json.ok) throw refused(json)
-    return { ...rest, attributes: { ...event.attributes, datacontenttype: 'application/json' }, data: json.text }
+    const found = read.ok ? readXmlApart({ text: read.text, arrays: lists }) : read
+    return andThen(found, (json) => withJson(event, json))
   }
+}
+
+function withJson({ dataBase64, ...event }: StoredEvent, found: XmlParts): StoredEvent {
+  if (!found.ok) throw refused(found)
+  const attributes = { ...event.attributes, datacontenttype: 'application/json' }
+  return { ...event, attributes, data: found.parts[0]?.json ?? '' }
 }
 
 /** Bytes where they were no UTF-8: XML says itself in which charset it is. */

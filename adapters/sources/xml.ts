@@ -16,9 +16,9 @@ export const TEXT = '#text'
 export const CDATA = '#cdata'
 const ATTRIBUTES = ':@'
 
-/** Beyond these a document is an attack or belongs into a file transfer. */
+/** Beyond these a document is an attack or belongs into a file transfer: ten megabytes of IDocs have 400,000 elements. */
 const MAX_DEPTH = 100
-const MAX_ELEMENTS = 200_000
+const MAX_ELEMENTS = 500_000
 const MAX_ATTRIBUTES = 256
 
 /** Nothing is expanded, guessed or trimmed here: values stay as they are written. */

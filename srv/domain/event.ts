@@ -74,4 +74,4 @@ export interface StoredEvent {
  * What one subscription's handler gets in place of what is stored, e.g. JSON for XML. Pure.
  * @throws SluiceError with `retry: 'never'` where the event cannot be converted: the dispatch is dead at once
  */
-export type Conversion = (event: StoredEvent) => StoredEvent
+export type Conversion = (event: StoredEvent) => StoredEvent | Promise<StoredEvent>

@@ -147,7 +147,8 @@ export interface Source {
   handshake?(delivery: Delivery, context: SourceContext): Awaitable<Reply | Refusal | Undecided | undefined>
   verify(delivery: Delivery, context: SourceContext): Awaitable<Verification>
   control?(delivery: Delivery, verified: Verified, context: SourceContext): Awaitable<Reply | undefined>
-  normalize(delivery: Delivery, verified: Verified): readonly Item[]
+  /** A promise only where it takes long, e.g. in another thread. */
+  normalize(delivery: Delivery, verified: Verified): Awaitable<readonly Item[]>
   /**
    * @param ends how the dispatches ended, by event; only with `replyWhen`, and undefined where that took too long
    */

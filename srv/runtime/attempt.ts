@@ -1,5 +1,6 @@
+import { andThen } from '#domain/awaitable'
 import { type Fault, SluiceError, toFault } from '#domain/errors'
-import type { Conversion } from '#domain/event'
+import type { Conversion, StoredEvent } from '#domain/event'
 import type { AttemptEnd } from '#domain/plan-attempt'
 import type { AttemptRecord, ClaimedDispatch, Clock, Effect, Log, Work } from '#domain/ports'
 import type { SubscriptionPolicy } from '#domain/subscription'
@@ -75,7 +76,18 @@ function handle(
   scope: AttemptScope,
   record: Parameters<Handler>[1]['record'],
 ) {
-  const event = subscription.convert?.(dispatch.event) ?? dispatch.event
+  const event = subscription.convert ? subscription.convert(dispatch.event) : dispatch.event
+  return andThen(event, (read) => call(parts, subscription, dispatch, scope, record, read))
+}
+
+function call(
+  parts: AttemptParts,
+  subscription: ActiveSubscription,
+  dispatch: ClaimedDispatch,
+  scope: AttemptScope,
+  record: Parameters<Handler>[1]['record'],
+  event: StoredEvent,
+) {
   return subscription.handler(toHandlerEvent(event), {
     dispatch: dispatch.id,
     subscription: subscription.name,

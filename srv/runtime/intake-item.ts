@@ -1,7 +1,7 @@
 import { checkDraft, LIMITS } from '#domain/check-draft'
 import type { EventDraft } from '#domain/event'
 import type { NewEvent, NewItem } from '#domain/ports'
-import type { Delivery, Item, Source } from '#domain/source'
+import type { Awaitable, Delivery, Item, Source } from '#domain/source'
 import type { Trace } from '#domain/telemetry'
 import type { Verified } from '#domain/verification'
 import { newKey, sha256 } from './ids.ts'
@@ -15,15 +15,28 @@ export function normalize(
   delivery: Delivery,
   verified: Verified,
   bodyHash: string,
-): { readonly items: readonly NewItem[]; readonly failed?: { readonly thrown: unknown } } {
+): Awaitable<Normalized> {
+  const body = { bytes: delivery.body, hash: bodyHash }
+  const toItems = (items: readonly Item[]) => ({
+    items: items.map((item) => toNewItem(item, delivery.receivedAt, verified, body)),
+  })
   try {
-    const body = { bytes: delivery.body, hash: bodyHash }
     const items = source.normalize(delivery, verified)
-    return { items: items.map((item) => toNewItem(item, delivery.receivedAt, verified, body)) }
+    return items instanceof Promise ? items.then(toItems).catch(failed) : toItems(items)
   } catch (thrown) {
-    return { items: [{ kind: 'bad', reason: 'normalizer-failed' }], failed: { thrown } }
+    return failed(thrown)
   }
 }
+
+export interface Normalized {
+  readonly items: readonly NewItem[]
+  readonly failed?: { readonly thrown: unknown }
+}
+
+const failed = (thrown: unknown): Normalized => ({
+  items: [{ kind: 'bad', reason: 'normalizer-failed' }],
+  failed: { thrown },
+})
 
 /** Bytes whose hash is known. */
 interface Hashed {

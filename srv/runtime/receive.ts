@@ -6,7 +6,7 @@ import type { Meter, Trace, Tracer } from '#domain/telemetry'
 import type { Refusal, Undecided, Verified } from '#domain/verification'
 import { faultFields } from './fault-fields.ts'
 import { sha256 } from './ids.ts'
-import { normalize, traced } from './intake-item.ts'
+import { type Normalized, normalize, traced } from './intake-item.ts'
 import { checkReply, problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
 import type { Callers } from './reply-when.ts'
 import { safeHeaders } from './safe-headers.ts'
@@ -88,7 +88,10 @@ export function createReceiver(parts: ReceiverParts) {
     let outcome: Outcome | undefined
     try {
       outcome = await tracer.store(source, async (trace) => {
-        const row = toRow(arrival, verified, trace)
+        const bodyHash = sha256(arrival.delivery.body)
+        const read = arrival.oversized ? TOO_LARGE : normalize(arrival.source, arrival.delivery, verified, bodyHash)
+        const found = read instanceof Promise ? await read : read
+        const row = toRow(arrival, verified, found, { trace, bodyHash })
         const committed = meter.committing()
         const [stored] = await intake.store([row]).catch((thrown) => {
           committed(false)
@@ -116,11 +119,14 @@ export function createReceiver(parts: ReceiverParts) {
     return replyWhen && event ? parts.wait(event, replyWhen, delivery.body.length) : undefined
   }
 
-  function toRow(arrival: Arrival, verified: Verified, trace: Trace | undefined): NewDelivery {
-    const { key, name, source, delivery, oversized, correlationId } = arrival
+  function toRow(
+    arrival: Arrival,
+    verified: Verified,
+    { items, failed }: Normalized,
+    { trace, bodyHash }: { trace: Trace | undefined; bodyHash: string },
+  ): NewDelivery {
+    const { key, name, source, delivery, correlationId } = arrival
     const labels = labelsOf(delivery.headers)
-    const bodyHash = sha256(delivery.body)
-    const { items, failed } = oversized ? TOO_LARGE : normalize(source, delivery, verified, bodyHash)
     if (failed) {
       const fields = { source: name, kind: source.kind, correlationId, ...faultFields(failed.thrown) }
       log.error('a source failed to normalize a verified delivery', fields)
@@ -184,7 +190,7 @@ export function createReceiver(parts: ReceiverParts) {
 const MAX_URL_LENGTH = 2_048
 const MAX_PRINCIPAL_LENGTH = 255
 
-const TOO_LARGE: ReturnType<typeof normalize> = { items: [{ kind: 'bad', reason: 'too-large' }] }
+const TOO_LARGE: Normalized = { items: [{ kind: 'bad', reason: 'too-large' }] }
 
 const allowed = (source: Source): string =>
   [...(source.limits?.methods ?? ['POST']), ...(source.handshake && source.path === undefined ? ['OPTIONS'] : [])].join(

@@ -299,7 +299,9 @@ describe('sluice migrate', () => {
         put('a.zip', flow({ sender: HTTPS, receivers: [{ ...amqp, destinationName }] }))
         return (await reportOf('a.zip')).open.at(-1)?.hint
       }
-      expect(await to('topic:my/app/1/orders')).to.match(/targets\.mesh\.publish\(event, { topic: 'my\/app\/1\/orders' }\)/)
+      expect(await to('topic:my/app/1/orders')).to.match(
+        /targets\.mesh\.publish\(event, { topic: 'my\/app\/1\/orders' }\)/,
+      )
       expect(await to('{{Topic}}')).to.include('targets.mesh.publish(event, { topic })')
       expect(await to('queue:my/app/1/q')).to.include('subscribe it to a topic')
     })

@@ -114,7 +114,7 @@ describe('the signatures of sluice send', () => {
     }
   })
 
-  it('makes an example of every kind that normalizes to one event', () => {
+  it('makes an example of every kind that normalizes to one event', async () => {
     const least: Readonly<Record<string, object>> = {
       hmac: { header: 'x', id: '/id' },
       'event-mesh': { queue: 'q', auth: { kind: 'none' } },
@@ -128,7 +128,7 @@ describe('the signatures of sluice send', () => {
       const factory = sources[kind as keyof typeof sources] as (options: object) => ReturnType<typeof sources.github>
       const signed = ['github', 'stripe', 'shopify', 'standard-webhooks', 'hmac'].includes(kind)
       const source = factory({ ...options, ...(signed ? { secrets: [secret] } : {}) })
-      const items = source.normalize(deliver({ headers, body }), { ok: true, authlevel: 'body' })
+      const items = await source.normalize(deliver({ headers, body }), { ok: true, authlevel: 'body' })
       expect(items, kind).to.have.length(1)
       expect(items[0], kind).to.have.property('ok', true)
     }

@@ -155,7 +155,8 @@ describe('gateway: a source is broken', () => {
   for (const [what, normalize] of [
     ['throws', typeError],
     ['returns nothing', () => undefined],
-    ['returns a promise', async () => []],
+    ['throws later', async () => typeError()],
+    ['promises nothing', async () => undefined],
     ['returns an item that is none', () => [undefined]],
     ['returns an item without a draft', () => [{ ok: true }]],
   ] as const) {
@@ -181,9 +182,9 @@ describe('gateway: a source is broken', () => {
     const door = await frontDoor({
       sources: {
         shop: hmacSource({
-          normalize: (...parts) => [
+          normalize: async (...parts) => [
             { ok: false, reason: 'attribute-missing', detail: 'x'.repeat(1_000) },
-            ...good.normalize(...parts),
+            ...(await good.normalize(...parts)),
             { ignored: 'a test ping' },
           ],
         }),

@@ -51,8 +51,11 @@ export const verify = async (source: Source, request: Request, now: Date = NOW):
 
 const VERIFIED = { ok: true, authlevel: 'body' } as const
 
-export const normalize = (source: Source, request: Request): readonly Item[] =>
-  source.normalize(deliver(request), VERIFIED)
+export function normalize(source: Source, request: Request): readonly Item[] {
+  const items = source.normalize(deliver(request), VERIFIED)
+  if (items instanceof Promise) throw new Error('this body is long: await source.normalize')
+  return items
+}
 
 /** The only event of a delivery, which must also pass the check that every draft passes before it is stored. */
 export function draftOf(source: Source, request: Request): EventDraft {

@@ -94,7 +94,10 @@ export function mutatedSource(source: Source, mutation: Mutation | undefined): S
   if (mutation !== 'no-identity') return source
   const renamed = (item: Item): Item =>
     'draft' in item ? { ...item, draft: { ...item.draft, identity: { none: true } } } : item
-  return { ...source, normalize: (delivery, verified) => source.normalize(delivery, verified).map(renamed) }
+  return {
+    ...source,
+    normalize: async (delivery, verified) => (await source.normalize(delivery, verified)).map(renamed),
+  }
 }
 
 /** The door that answers while it still has to look. */

@@ -34,7 +34,8 @@ export function createBrokers({ roles, journal, clock, log, ...parts }: BrokerPa
     return status >= 200 && status < 300
   }
 
-  const consumers: Consumer[] = policies.map((policy) =>
+  const consumers: [string, Consumer][] = policies.map((policy) => [
+    policy.name,
     createConsumer(policy, {
       clock,
       log,
@@ -42,7 +43,7 @@ export function createBrokers({ roles, journal, clock, log, ...parts }: BrokerPa
       store,
       report: (source, fault) => void board.report(source, 'pull', fault ? [riskOf(fault)] : []),
     }),
-  )
+  ])
   /** Whoever looks: roles differ among instances, the configuration does not. */
   const pages: readonly (readonly [string, Page])[] = [
     ...parts.meshes.map(({ source }) => [source, 'mesh'] as const),
@@ -54,12 +55,14 @@ export function createBrokers({ roles, journal, clock, log, ...parts }: BrokerPa
     /** What is known to endanger events at their brokers, whichever instance found it. */
     risks: (): Promise<readonly SourceRisk[]> => readRisks(journal, pages),
     start(instance: string): void {
-      for (const consumer of consumers) consumer.start()
-      watch = createMeshWatch({ meshes, journal, clock, log, board, instance })
-      watch.start()
+      const looking = createMeshWatch({ meshes, journal, clock, log, board, instance })
+      watch = looking
+      looking.start()
+      // A queue that is being made is not missed.
+      for (const [source, consumer] of consumers) void looking.looked(source).then(() => consumer.start())
     },
     async stop(timeoutMs: number): Promise<void> {
-      await Promise.allSettled([watch?.stop(timeoutMs), ...consumers.map((consumer) => consumer.stop(timeoutMs))])
+      await Promise.allSettled([watch?.stop(timeoutMs), ...consumers.map(([, consumer]) => consumer.stop(timeoutMs))])
       await board.written()
     },
   }

@@ -127,6 +127,7 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   const running = new Set<Promise<void>>()
   const timers = new Map<string, () => void>()
   const futile = new Set<string>()
+  const firstLooks = new Map(meshes.map(({ source }) => [source, Promise.withResolvers<void>()]))
 
   /** @returns when to look again, in ms */
   async function run(watched: WatchedMesh): Promise<number> {
@@ -163,19 +164,32 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
 
   function schedule(watched: WatchedMesh, afterMs: number): void {
     if (abort.signal.aborted) return
-    const cancel = clock.after(afterMs, () => {
-      const turn = run(watched)
-        .then((againMs) => schedule(watched, againMs))
-        .finally(() => running.delete(turn))
-      running.add(turn)
-    })
-    timers.set(watched.source, cancel)
+    timers.set(
+      watched.source,
+      clock.after(afterMs, () => turn(watched)),
+    )
+  }
+
+  function turn(watched: WatchedMesh): void {
+    const looking = run(watched)
+      .then((againMs) => {
+        firstLooks.get(watched.source)?.resolve()
+        schedule(watched, againMs)
+      })
+      .finally(() => running.delete(looking))
+    running.add(looking)
   }
 
   return {
     run,
+    /** Once a source's broker was looked at for the first time, well or badly; at once where nobody looks here. */
+    looked: (source: string): Promise<void> => firstLooks.get(source)?.promise ?? Promise.resolve(),
     start() {
-      for (const watched of meshes) schedule(watched, Math.min(SOON_MS, watched.watchMs))
+      for (const watched of meshes) {
+        // A queue that is pulled needs no router that knows us, and its consumers wait for it.
+        if (watched.mesh.desired.webhook) schedule(watched, Math.min(SOON_MS, watched.watchMs))
+        else turn(watched)
+      }
     },
     async stop(timeoutMs: number): Promise<void> {
       abort.abort()

@@ -72,7 +72,11 @@ describe('Event Mesh by configuration', () => {
 
   it('pulls, sets its queue up, and passes events on', async () => {
     await broker.queue('sniffer', [`${namespace}/*`])
-    const { inbox, gateway: wiredUp } = await wired({
+    const {
+      inbox,
+      log,
+      gateway: wiredUp,
+    } = await wired({
       sources: {
         s4: {
           kind: 'event-mesh',
@@ -96,6 +100,7 @@ describe('Event Mesh by configuration', () => {
     await broker.publish(S4_TOPIC, s4Event('evt-1'))
     await until(async () => (await broker.state()).queues.find(({ name }) => name === 'sniffer')?.ready === 2)
     expect([...inbox.state.events.values()].map(({ attributes }) => attributes.id)).to.deep.equal(['evt-1'])
+    expect(log.text(), 'nobody asked for a queue that was being made').not.to.include('mesh-not-found')
     const topics = (await broker.calls()).filter((call) => call.includes('/topics/')).map(decodeURIComponent)
     expect(topics.some((call) => call.includes(`${namespace}/orders/messages`))).to.equal(true)
     expect(topics.some((call) => call.includes(`${namespace}/ce/sales/order/changed/v1/`))).to.equal(true)

@@ -36,7 +36,7 @@ const DEFAULT_CONSUMERS = 4
 const DEFAULT_IDLE_MS = 15_000
 const DEFAULT_WATCH_MS = 60_000
 
-const settingsOf = (source: SourceConfig): BrokerSettings => source as unknown as BrokerSettings
+export const settingsOf = (source: SourceConfig): BrokerSettings => source as unknown as BrokerSettings
 
 const isMesh = ({ kind }: SourceConfig): boolean => kind === 'event-mesh'
 
@@ -121,7 +121,7 @@ export function toMeshTarget({ broker, source, publishPrefix, timeoutMs }: Targe
   })
 }
 
-function toConnection(broker: string | object | undefined, services: Services): MeshConnection {
+export function toConnection(broker: string | object | undefined, services: Services): MeshConnection {
   if (typeof broker === 'string') return connectionOfService(broker, services(broker))
   if (broker) return connectionOf(broker as MeshAddress)
   throw new SluiceError('configuration', 'broker: which Event Mesh is it?', {

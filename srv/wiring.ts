@@ -16,6 +16,7 @@ import { sources as kinds, xmlToJson } from '../adapters/sources/index.ts'
 import { catalogOf, type S4Catalog } from '../adapters/sources/s4-catalog.ts'
 import { catalogEntities } from '../adapters/sources/s4-entities.ts'
 import { openTelemetry } from '../adapters/telemetry/opentelemetry.ts'
+import { checkLoops } from './check-loops.ts'
 import type { AuthConfig, PollConfig, SluiceConfig, SourceConfig, TargetConfig } from './config.ts'
 import { createGateway, type Gateway, type Handler, type Subscription } from './gateway.ts'
 import { type Load, loadHandler } from './handlers.ts'
@@ -98,6 +99,10 @@ export async function wire(parts: WiringParts): Promise<Gateway> {
   const subscriptions = app
     ? [...configured, ...app.subscriptions].map((each) => ({ ...each, handler: app.within(each.handler) }))
     : configured
+  const meshes = present(
+    mapValues(configs, 'sources', (source, name) => toWatchedMesh(name, source, services, config.publicUrl)),
+  )
+  checkLoops(config, services)
   return createGateway({
     inbox,
     log,
@@ -107,9 +112,7 @@ export async function wire(parts: WiringParts): Promise<Gateway> {
     consumers: present(
       mapValues(configs, 'sources', (source, name) => toConsumer(name, source, sources[name] as Source, services)),
     ),
-    meshes: present(
-      mapValues(configs, 'sources', (source, name) => toWatchedMesh(name, source, services, config.publicUrl)),
-    ),
+    meshes,
     polls: Object.entries(config.polls ?? {}).map(([name, poll]) => toPoll(name, poll, config)),
     authenticate: authenticator({ log, ...auth }),
     fetch: guardedFetch({ hosts: Object.values(sources).flatMap(({ hosts = [] }) => hosts) }),

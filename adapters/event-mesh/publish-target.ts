@@ -45,11 +45,16 @@ export function eventMeshTarget(options: PublishTargetOptions): Target {
       },
     }),
     fetch: () => noRecords(),
+    // What goes out as it came has the inbox's key for its id.
+    sentFrom: (event) => (event.source === source && KEY.test(event.id) ? event.id : undefined),
     async close() {
       rest.close()
     },
   }
 }
+
+/** UUID v7. */
+const KEY = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/
 
 async function send(rest: MeshRest, scope: WriteScope, topic: string, body: string): Promise<void> {
   scope.guard()

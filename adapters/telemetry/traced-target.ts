@@ -40,6 +40,7 @@ export function tracedTarget(name: string, target: Target): Target {
     ...(target.changes && {
       changes: (request) => call('changes', request.entity, async () => target.changes?.(request) as never),
     }),
+    ...(target.sentFrom && { sentFrom: (event) => target.sentFrom?.(event) }),
     ...(target.check && { check: async (...asked) => target.check?.(...asked) }),
     ...(target.close && { close: async () => target.close?.() }),
   }

@@ -143,6 +143,11 @@ export interface Target {
    * @throws SluiceError `entity-mismatch`, never to be repeated; any other where it cannot be asked now
    */
   check?(entities: readonly string[], signal: AbortSignal): Promise<void>
+  /**
+   * The inbox's key of the received event that went out as this one; undefined where nothing shows that it came from here.
+   * Only brokers know: what is sent to them may come back.
+   */
+  sentFrom?(event: { readonly id: string; readonly source: string }): string | undefined
   /** Reads changes in pages, for polls. */
   changes?(request: ChangesRequest): Promise<ChangesPage>
   close?(): Promise<void>

@@ -16,7 +16,7 @@ export interface ActiveSubscription extends SubscriptionPolicy {
 }
 
 export interface AttemptParts {
-  readonly work: Pick<Work, 'effects' | 'payload' | 'delivery'>
+  readonly work: Pick<Work, 'effects' | 'ends' | 'payload' | 'delivery'>
   readonly targets: Readonly<Record<string, Target>>
   readonly clock: Clock
   readonly log: Log

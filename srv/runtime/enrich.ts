@@ -26,9 +26,10 @@ export async function enrich(
   subscription: string,
   fetch: FetchSpec | undefined,
   targets: Readonly<Record<string, Target>>,
-  work: Pick<Work, 'effects'>,
+  work: Pick<Work, 'effects' | 'ends'>,
   scope: { readonly signal: AbortSignal },
 ): Promise<Enriched> {
+  if (await isReturned(dispatch, subscription, targets, work)) return { skip: 'echo' }
   const { object, nature } = dispatch.event
   const isThere = object !== undefined && !saysDeleted(dispatch.event.attributes)
   const record = fetch && isThere ? await fetchRecord(object, fetch, targets, scope.signal) : undefined
@@ -49,6 +50,24 @@ export async function enrich(
   }
   if (isSkipped(dispatch.run, version, inEffect)) return { ...found, skip: 'absorbed' }
   return { ...found, effect: { scope: mine, object: name, version } }
+}
+
+/**
+ * An event that went out to a broker and came back: this subscription has it already, and passing it on again would never
+ * end. One that only the returned event is for gets it; so does an operator who asks for it.
+ */
+async function isReturned(
+  { run, event }: ClaimedDispatch,
+  subscription: string,
+  targets: Readonly<Record<string, Target>>,
+  work: Pick<Work, 'ends'>,
+): Promise<boolean> {
+  if (run > 1) return false
+  for (const target of Object.values(targets)) {
+    const key = target.sentFrom?.(event.attributes)
+    if (key && (await work.ends(key)).some((one) => one.subscription === subscription)) return true
+  }
+  return false
 }
 
 /** What is gone cannot be read: a handler gets the event alone, instead of a lane that waits for the record for ever. */

@@ -10,7 +10,7 @@ import type { HeldLease } from './held-leases.ts'
 import { NO_TRACER } from './untold.ts'
 
 export interface LaneParts extends AttemptParts {
-  readonly work: Pick<Work, 'effects' | 'payload' | 'delivery' | 'settle'>
+  readonly work: Pick<Work, 'effects' | 'ends' | 'payload' | 'delivery' | 'settle'>
   readonly random: () => number
   readonly meter?: Meter | undefined
   readonly tracer?: Tracer | undefined

@@ -109,6 +109,30 @@ describe('Event Mesh by configuration', () => {
     )
   })
 
+  it('passes nothing on that it sent itself and got back, unless an operator asks', async () => {
+    const queue = `${namespace}/own`
+    await broker.queue(queue, [`${namespace}/ce/*`, 'sap/S4HANAOD/hq01/ce/*'])
+    const { inbox, gateway: wiredUp } = await wired({
+      sources: { s4: { kind: 'event-mesh', queue, consume: 'pull', broker: 'messaging', idleMs: 50 } },
+      targets: { mesh: { kind: 'event-mesh', broker: 'messaging' } },
+      subscriptions: {
+        out: { on: ['sap.s4.beh.*', 'sales.order.*'], publish: { target: 'mesh' } },
+        late: { on: 'sales.order.*', publish: { target: 'mesh', topic: 'elsewhere/orders' } },
+      },
+    })
+    await wiredUp.start()
+    await broker.publish(S4_TOPIC, s4Event('evt-1'))
+    const ends = () => [...inbox.state.dispatches.values()].map(({ status, reason }) => reason ?? status).sort()
+    await until(() => ends().filter((end) => end !== 'waiting').length === 4)
+    const published = async () => (await broker.calls()).filter((call) => /topics.*%2Fce%2F/.test(call))
+    expect(ends()).to.deep.equal(['done', 'done', 'echo', 'echo'])
+    expect(await published(), 'the one of the test, and the one of ours').to.have.length(2)
+    const [, returned = ''] = inbox.state.events.keys()
+    await wiredUp.admin.replay(returned, 'out', 'operator')
+    await until(() => ends().filter((end) => end === 'done').length === 3)
+    expect(await published(), 'asked for by an operator').to.have.length(3)
+  })
+
   it('subscribes its webhook, which then delivers, and lets a person see the difference first', async () => {
     server = createServer((request, response) => gateway?.express()(request, response)).listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -244,6 +268,41 @@ describe('Event Mesh by configuration', () => {
       const fault = await faultOf(wired({ sources: { s4: { kind: 'event-mesh', queue: 'q', ...source } } }))
       expect(fault.code).to.equal('configuration')
       expect(fault.message).to.match(message)
+    })
+  }
+
+  const loops: readonly (readonly [string, object, object, RegExp | undefined])[] = [
+    [
+      'by its own topic',
+      { publish: { target: 'mesh', topic: '$namespace/orders' } },
+      {},
+      /sources\.s4 subscribes to .*1\/\*/,
+    ],
+    ['by the convention', { publish: { target: 'mesh' } }, { topics: ['+/+/+/ce/*'] }, /subscriptions\.out\.publish/],
+    [
+      'by a type that a wildcard cuts',
+      { on: 'commerce.ord*' },
+      { topics: [`${namespace}/ce/commerce/order/*`] },
+      /comes back/,
+    ],
+    ['no more where it names other sources', { sources: ['shop'] }, {}, undefined],
+    ['not by another type', { on: 'sales.*' }, { topics: [`${namespace}/ce/commerce/order/*`] }, undefined],
+    ['not by a longer topic', { on: 'commerce.order.created.v1' }, { topics: [`${namespace}/ce/commerce`] }, undefined],
+  ]
+  for (const [what, subscription, subscribe, message] of loops) {
+    it(`${message ? 'refuses' : 'allows'} a subscription that feeds itself ${what}`, async () => {
+      const s4 = { kind: 'event-mesh', queue: 'q', consume: 'pull', broker: 'messaging' }
+      const config = {
+        sources: {
+          s4: { ...s4, subscribe: { topics: [`${namespace}/*`], ...subscribe } },
+          shop: { kind: 'cloudevents', auth: { kind: 'none' } },
+        },
+        targets: { mesh: { kind: 'event-mesh', broker: address() } },
+        subscriptions: { out: { on: 'commerce.order.*', publish: { target: 'mesh' }, ...subscription } },
+      }
+      const wiring = wired(config)
+      if (message) expect((await faultOf(wiring)).message).to.match(message)
+      else await wiring
     })
   }
 

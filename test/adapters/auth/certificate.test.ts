@@ -149,7 +149,8 @@ describe('authenticate: certificate from the router of Cloud Foundry', () => {
 
   it('refuses bytes that are no certificate, and none throws', async () => {
     const other = makeIdentity({ name: [['CN', 'other']] })
-    const odd = ['!', 'AAAA', cn('text'), client.base64.slice(0, 200), 'A'.repeat(20_000), other.base64]
+    const long = `${client.base64}${' '.repeat(20_000)}`
+    const odd = ['!', 'AAAA', cn('text'), client.base64.slice(0, 200), 'A'.repeat(20_000), long, other.base64]
     for (const value of odd) {
       expect(await ask({ 'x-forwarded-client-cert': value }), value.slice(0, 20)).to.deep.equal(invalid)
     }

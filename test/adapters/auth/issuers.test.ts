@@ -7,6 +7,7 @@ import type { Delivery, GuardedFetch } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { makeIdentity } from '../../../testing/event-mesh/x509.ts'
 import { deliver, NOW } from '../../helpers/deliveries.ts'
+import { serve } from '../../helpers/http-server.ts'
 import { startIssuer } from '../../helpers/issuer.ts'
 import { recordingLog } from '../../helpers/recording-log.ts'
 
@@ -59,6 +60,26 @@ describe('authenticate: oidc', () => {
     const { privateKey } = await generateKeyPair('RS256')
     expect(await ask(await issuer.token(claims, privateKey))).to.deep.equal(invalid)
     expect(await ask(await issuer.token({ ...claims, iss: `${issuer.issuer}/` }))).to.deep.equal(invalid)
+  })
+
+  it('waits for metadata for five seconds and no longer', async () => {
+    const silent = await serve(() => undefined)
+    const waits: number[] = []
+    const over = new AbortController()
+    const timeout = mock.method(AbortSignal, 'timeout', (ms: number) => {
+      waits.push(ms)
+      return over.signal
+    })
+    try {
+      spec = { ...spec, issuer: silent.url }
+      const asked = ask(await issuer.token({ ...claims, iss: silent.url }))
+      over.abort(new DOMException('late', 'TimeoutError'))
+      expect(await asked).to.deep.equal(undecided)
+      expect(waits).to.deep.equal([5_000])
+    } finally {
+      timeout.mock.restore()
+      await silent.close()
+    }
   })
 
   it('leaves callers undecided while the metadata is down, wrong, or names keys elsewhere', async () => {

@@ -179,6 +179,16 @@ describe('CloudEvents webhook §4 Abuse Protection', () => {
       expect(await burst(headers, 12)).to.equal(6)
     })
 
+    it('lets no grant outlive a lower limit of the configuration', async () => {
+      const inbox = memoryInbox()
+      const headers = { ...bearer, ...origin }
+      await open({ auth, allowedRate: 10, inbox })
+      await site.greet({ ...headers, 'webhook-request-rate': '8' })
+      await site.close()
+      await open({ auth, allowedRate: 3, inbox })
+      expect(await burst(headers, 12)).to.equal(3)
+    })
+
     // Fails when strangers count: anybody could then silence a sender whose name he knows.
     it('lets no stranger narrow, widen or use up what a sender was granted', async () => {
       await open({ auth, allowedRate: 10 })

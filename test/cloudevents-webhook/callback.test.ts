@@ -143,6 +143,9 @@ describe('CloudEvents webhook §4.1.3 WebHook-Request-Callback', () => {
     const here = await open('POST', { auth, allowedOrigins: ['*'] })
     await ask(here)
     expect((await ask(here)).headers).to.have.property('webhook-allowed-origin')
+    // A name that no sender has, and that stands in the configuration.
+    const star = await ask(here, undefined, here.origin('*'))
+    expect([star.status, star.headers['webhook-allowed-origin']]).to.deep.equal([200, '*'])
     const closed = await open('POST', { allowedOrigins: ['b.example'] })
     expect((await ask(closed)).status).to.equal(403)
     expect(host.calls).to.deep.equal([])

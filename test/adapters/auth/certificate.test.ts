@@ -147,6 +147,21 @@ describe('authenticate: certificate from the router of Cloud Foundry', () => {
     }
   })
 
+  it('refuses a certificate with two common names, of which the router names one', async () => {
+    const two = makeIdentity({
+      name: [
+        ['CN', 'event-mesh'],
+        ['CN', 'other'],
+      ],
+    })
+    const spec: CertificateAuth = {
+      kind: 'certificate',
+      from: 'cloud-foundry',
+      fingerprints: [two.certificate.fingerprint256],
+    }
+    expect(await ask({ 'x-forwarded-client-cert': two.base64 }, spec)).to.deep.equal(invalid)
+  })
+
   it('refuses bytes that are no certificate, and none throws', async () => {
     const other = makeIdentity({ name: [['CN', 'other']] })
     const long = `${client.base64}${' '.repeat(20_000)}`

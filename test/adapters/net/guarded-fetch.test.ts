@@ -143,6 +143,19 @@ describe('guarded fetch: the connection', () => {
     expect(hits).to.deep.equal(['GET /x'])
   })
 
+  it('uses a connection once, so that each call looks its name up and checks it', async () => {
+    const ports = new Set<number | undefined>()
+    const site = await serve((request, response) => {
+      ports.add(request.socket.remotePort)
+      response.end()
+    })
+    const fetch = guardedFetch({ trustedOrigins: [site.url] })
+    await fetch(site.url)
+    await fetch(site.url)
+    expect(ports.size).to.equal(2)
+    await site.close()
+  })
+
   it('sends a body', async () => {
     const answer = await trusted()(`${server.url}/echo`, { method: 'POST', body: 'żółć' })
     expect(Buffer.from(answer.body).toString()).to.equal('żółć')
@@ -216,6 +229,7 @@ describe('special addresses', () => {
       '169.254.169.254',
       '172.16.0.1',
       '172.31.255.255',
+      '192.0.0.8',
       '192.168.1.1',
       '198.18.0.1',
       '224.0.0.1',
@@ -226,6 +240,10 @@ describe('special addresses', () => {
       '::ffff:10.0.0.1',
       '::ffff:c0a8:101',
       '64:ff9b::a00:1',
+      '64:ff9b:1::a00:1',
+      '100::1',
+      '2001:0:a00:1::1',
+      'fec0::1',
       '2001:db8::1',
       '2002:a00:1::',
       'fd12::1',

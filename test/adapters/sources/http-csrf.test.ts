@@ -67,9 +67,23 @@ describe('http: CSRF tokens', () => {
     for (const method of ['GET', 'HEAD']) {
       const { reply, token, cookie, setCookie } = await one.fetch('alice', { 'x-csrf-token': 'fEtCh' }, method)
       expect(reply).to.have.property('status', 200)
-      expect(setCookie).to.match(/; HttpOnly; SameSite=Strict/)
+      expect(setCookie).to.match(/; HttpOnly; SameSite=Strict; Secure$/)
+      expect(reply).to.have.nested.property('headers.cache-control', 'no-store')
       expect(await one.verify({ ...as('alice'), 'x-csrf-token': token, cookie })).to.include({ ok: true })
     }
+  })
+
+  it('come in a cookie that is for https only where callers have that, here or at a router', async () => {
+    const ask = (url: string, headers = {}) =>
+      one.handshake(deliver({ method: 'GET', url, headers: { ...as('alice'), 'x-csrf-token': 'Fetch', ...headers } }))
+    const cookie = 'headers.set-cookie'
+    const plain = 'http://10.0.0.1/http/orders'
+    expect(await ask(plain))
+      .to.have.nested.property(cookie)
+      .that.does.not.include('Secure')
+    expect(await ask(plain, { 'x-forwarded-proto': 'https,http' }))
+      .to.have.nested.property(cookie)
+      .that.includes('Secure')
   })
 
   it('are asked for with every method that changes something, and with no other', async () => {

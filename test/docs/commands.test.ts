@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { expect } from 'chai'
 import { COMMAND_NAMES } from '../../bin/cli.ts'
@@ -211,12 +212,20 @@ describe('guides, typed line by line', function () {
 
   describe(IFLOW, () => {
     let app: TestApp
-    after(() => app?.cleanUp())
+    /** A project's root, as `cds init` makes it. */
+    const project = mkdtempSync(join(tmpdir(), 'sluice-iflow-'))
+    after(async () => {
+      await app?.cleanUp()
+      rmSync(project, { recursive: true, force: true })
+    })
 
     it('takes the call, and finds it by its business key', async () => {
       const { blocks } = readGuide(IFLOW)
-      const { sluice } = JSON.parse(blocks.find(({ language }) => language === 'json')?.text ?? '{}').cds.requires
-      sluice.subscriptions['book-orders'].handler = 'test/service/handlers'
+      const textOf = (wanted: string) => blocks.find(({ language }) => language === wanted)?.text ?? ''
+      const { sluice } = JSON.parse(textOf('json')).cds.requires
+      writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
+      writeFileSync(join(project, 'orders.js'), textOf('js'))
+      sluice.subscriptions['book-orders'].handler = join(project, 'orders')
       app = await testApp(sluice, {}, { SHOP_PASSWORD: 'test only' })
       reader = await guideReader()
       const script = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text)
@@ -226,6 +235,12 @@ describe('guides, typed line by line', function () {
         .and.match(/sap_messageprocessinglogid: /i)
         .and.include('"status":"accepted"')
         .and.include('"applicationId":"PO-4711"')
+      for (;;) {
+        const [dispatch] = (await app.request('/odata/v4/cockpit/Dispatches', { user: 'operator' })).json().value
+        if (dispatch?.mplStatus === 'PROCESSING') continue
+        expect(dispatch).to.have.property('mplStatus', 'COMPLETED')
+        break
+      }
     })
   })
 })

@@ -29,7 +29,8 @@ export async function enrich(
   work: Pick<Work, 'effects' | 'ends'>,
   scope: { readonly signal: AbortSignal },
 ): Promise<Enriched> {
-  if (await isReturned(dispatch, subscription, targets, work)) return { skip: 'echo' }
+  const sentFrom = dispatch.run === 1 ? sentFromOf(dispatch.event.attributes, targets) : undefined
+  if (sentFrom && (await work.ends(sentFrom)).some((one) => one.subscription === subscription)) return { skip: 'echo' }
   const { object, nature } = dispatch.event
   const isThere = object !== undefined && !saysDeleted(dispatch.event.attributes)
   const record = fetch && isThere ? await fetchRecord(object, fetch, targets, scope.signal) : undefined
@@ -53,21 +54,15 @@ export async function enrich(
 }
 
 /**
- * An event that went out to a broker and came back: this subscription has it already, and passing it on again would never
- * end. One that only the returned event is for gets it; so does an operator who asks for it.
+ * The event that went out to a broker and came back as this one. A subscription that had that one has this one already, and
+ * passing it on again would never end; an operator who replays it knows better.
  */
-async function isReturned(
-  { run, event }: ClaimedDispatch,
-  subscription: string,
-  targets: Readonly<Record<string, Target>>,
-  work: Pick<Work, 'ends'>,
-): Promise<boolean> {
-  if (run > 1) return false
-  for (const target of Object.values(targets)) {
-    const key = target.sentFrom?.(event.attributes)
-    if (key && (await work.ends(key)).some((one) => one.subscription === subscription)) return true
+function sentFromOf(attributes: EventAttributes, targets: Readonly<Record<string, Target>>): string | undefined {
+  for (const name in targets) {
+    const key = targets[name]?.sentFrom?.(attributes)
+    if (key) return key
   }
-  return false
+  return undefined
 }
 
 /** What is gone cannot be read: a handler gets the event alone, instead of a lane that waits for the record for ever. */

@@ -326,6 +326,28 @@ describe('gateway: callers that do not wait', () => {
     expect(door.deliveries(), 'nothing ran').to.deep.equal([])
   })
 
+  it('find the id also before the start, and where their body does not come', async () => {
+    const limits = { bodyTimeoutMs: 50 }
+    door = await frontDoor({
+      mount: 'node:http',
+      sources: { orders: http({ path: 'orders', auth: OPEN, csrf: false }) },
+      limits,
+      unstarted: true,
+    })
+    const early = await door.send({ path: '/http/orders', body: '{}' })
+    expect([early.status, early.headers.sap_messageprocessinglogid]).to.satisfy(
+      ([status, id]: [number, string]) => status === 503 && KEY.test(id),
+    )
+    await door.gateway.start()
+    const socket = await door.socket()
+    socket.write('POST /http/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{')
+    let said = ''
+    for await (const chunk of socket) said += chunk
+    expect(said)
+      .to.match(/^HTTP\/1.1 408 /)
+      .and.match(/\r\nsap_messageprocessinglogid: [0-9a-f-]{36}\r\n/i)
+  })
+
   it('hear what was stored even where a source breaks its own answer', async () => {
     for (const finish of [
       () => {

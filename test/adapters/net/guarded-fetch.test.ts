@@ -152,8 +152,8 @@ describe('guarded fetch: the connection', () => {
     const fetch = guardedFetch({ trustedOrigins: [site.url] })
     await fetch(site.url)
     await fetch(site.url)
-    expect(ports.size).to.equal(2)
     await site.close()
+    expect(ports.size).to.equal(2)
   })
 
   it('sends a body', async () => {

@@ -186,6 +186,18 @@ describe('Event Mesh as a target', () => {
     await mesh.close?.()
   })
 
+  it('knows what it passed on when it sees it again: by its own source and the inbox’s key', async () => {
+    const mesh = target()
+    const key = '01a22ce1-6208-7000-a15e-6779886a00fd'
+    const { id } = (await mesh.session(writeScope().scope).publish?.({ ...order, key })) ?? {}
+    const { source } = JSON.parse((await arrived())?.text ?? '{}')
+    expect(id).to.equal(key)
+    expect(mesh.sentFrom?.({ source, id: key })).to.equal(key)
+    expect(mesh.sentFrom?.({ source: '/default/sap.s4.beh/HQ01CLNT100', id: key })).to.equal(undefined)
+    expect(mesh.sentFrom?.({ source, id: 'evt-1' }), 'an id of a handler’s own').to.equal(undefined)
+    await mesh.close?.()
+  })
+
   it('has no records', async () => {
     const mesh = target()
     const session = mesh.session(writeScope().scope)

@@ -127,14 +127,18 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   const running = new Set<Promise<void>>()
   const timers = new Map<string, () => void>()
   const futile = new Set<string>()
+  const waited = new Set<string>()
   const firstLooks = new Map(meshes.map(({ source }) => [source, Promise.withResolvers<void>()]))
 
   /** @returns when to look again, in ms */
-  async function run(watched: WatchedMesh): Promise<number> {
+  const run = async (watched: WatchedMesh): Promise<number> => (await lookInTurn(watched)) ?? watched.watchMs
+
+  /** @returns undefined while another instance looks */
+  async function lookInTurn(watched: WatchedMesh): Promise<number | undefined> {
     const { source, watchMs } = watched
     try {
       const lease = await journal.lease(`mesh:${source}`.slice(0, MAX_LEASE_NAME), instance, LEASE_MS)
-      if (!lease) return watchMs
+      if (!lease) return undefined
       try {
         return await look(watched)
       } finally {
@@ -171,10 +175,14 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   }
 
   function turn(watched: WatchedMesh): void {
-    const looking = run(watched)
+    const { source, watchMs } = watched
+    const looking = lookInTurn(watched)
       .then((againMs) => {
-        firstLooks.get(watched.source)?.resolve()
-        schedule(watched, againMs)
+        // Who looks meanwhile may be making what is missing, or may have died: it is given some time, once.
+        const isWaiting = againMs === undefined && !waited.has(source)
+        waited.add(source)
+        if (!isWaiting) firstLooks.get(source)?.resolve()
+        schedule(watched, againMs ?? (isWaiting ? Math.min(SOON_MS, watchMs) : watchMs))
       })
       .finally(() => running.delete(looking))
     running.add(looking)
@@ -182,7 +190,7 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
 
   return {
     run,
-    /** Once a source's broker was looked at for the first time, well or badly; at once where nobody looks here. */
+    /** Once a source's broker was looked at for the first time, well or badly, here or elsewhere. */
     looked: (source: string): Promise<void> => firstLooks.get(source)?.promise ?? Promise.resolve(),
     start() {
       for (const watched of meshes) {

@@ -8,7 +8,7 @@ import { readRisks, riskBoard } from '../../srv/runtime/risk-board.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { faultOf } from '../helpers/faults.ts'
 import { recordingLog } from '../helpers/recording-log.ts'
-import { gate } from '../helpers/turns.ts'
+import { gate, turns, untilSo } from '../helpers/turns.ts'
 
 const MINUTE_MS = 60_000
 const risksOf = (journal: Journal, source: string) => readRisks(journal, [[source, 'mesh']])
@@ -79,13 +79,14 @@ function fakeMesh() {
   }
 }
 
-function bench(instances = 1) {
+function bench(instances = 1, wanted = desired) {
   const clock = virtualClock()
   const memory = memoryInbox({ now: clock.now })
   const broker = fakeMesh()
   const log = recordingLog()
   const { journal } = memory
-  const watched = { source: 's4', role: 'intake', mesh: broker.mesh, watchMs: MINUTE_MS } as const
+  const mesh = { ...broker.mesh, desired: wanted }
+  const watched = { source: 's4', role: 'intake', mesh, watchMs: MINUTE_MS } as const
   const watches = Array.from({ length: instances }, (_, n) =>
     createMeshWatch({
       meshes: [watched],
@@ -239,6 +240,42 @@ describe('mesh watch', () => {
     expect(broker.story).to.deep.equal(['look'])
     await clock.advance(1)
     expect(broker.story).to.deep.equal(['look', 'look'])
+    await watch.stop(0)
+  })
+
+  it('says when a queue that is pulled was looked at first, by whichever instance', async () => {
+    const { webhook: _pushed, ...pulled } = desired
+    const { clock, broker, watches } = bench(2, pulled)
+    const { passed, open } = gate()
+    broker.hold(passed)
+    const looked: number[] = []
+    for (const [n, watch] of watches.entries()) {
+      void watch.looked('s4').then(() => looked.push(n))
+      watch.start()
+    }
+    await turns()
+    expect(looked, 'the queue may be on its way').to.deep.equal([])
+    open()
+    await untilSo(() => looked.length === 1)
+    expect(looked, 'the other one knows nothing of it yet').to.deep.equal([0])
+    await clock.advance(5_000)
+    await untilSo(() => looked.length === 2)
+    await Promise.all(watches.map((watch) => watch.stop(0)))
+  })
+
+  it('waits for another instance’s first look once, should it have died with it', async () => {
+    const { webhook: _pushed, ...pulled } = desired
+    const { clock, journal, watch } = bench(1, pulled)
+    await journal.lease('mesh:s4', 'dead', 300_000)
+    let looked = false
+    void watch.looked('s4').then(() => {
+      looked = true
+    })
+    watch.start()
+    await turns()
+    expect(looked).to.equal(false)
+    await clock.advance(5_000)
+    await untilSo(() => looked)
     await watch.stop(0)
   })
 

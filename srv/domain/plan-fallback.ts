@@ -7,6 +7,8 @@ export interface FallbackFacts {
   readonly lastPushAt?: Date
   /** Where no delivery ever came: since when anybody has been listening. */
   readonly watchedSince: Date
+  /** Polling took over and has not read since push came back. */
+  readonly tookOver?: boolean
 }
 
 export interface FallbackPlan {
@@ -16,12 +18,13 @@ export interface FallbackPlan {
 }
 
 /**
- * Polling takes over when the backed source has been silent too long, and steps back with its next delivery. A restart
- * is no delivery: where it began the count anew, a process that restarts often would never notice the silence.
+ * Polling takes over when the backed source has been silent too long, and steps back with its next delivery, after one
+ * read more: what changed between its last read and that delivery came by neither. A restart is no delivery: where it
+ * began the count anew, a process that restarts often would never notice the silence.
  */
 export function planFallback(facts: FallbackFacts, now: Date): FallbackPlan {
   const since = facts.lastPushAt ?? facts.watchedSince
   const silentForMs = Math.max(0, now.getTime() - since.getTime())
   const stale = silentForMs > facts.staleAfterMs
-  return { poll: facts.when === 'always' || stale, stale, silentForMs }
+  return { poll: facts.when === 'always' || stale || facts.tookOver === true, stale, silentForMs }
 }

@@ -1,5 +1,5 @@
 import { SluiceError } from '#domain/errors'
-import { planFallback } from '#domain/plan-fallback'
+import { type FallbackPlan, planFallback } from '#domain/plan-fallback'
 import { type CheckpointState, planPoll } from '#domain/plan-poll'
 import type { Checkpoint, Lease } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
@@ -10,6 +10,8 @@ import { NO_METER, NO_TRACER } from './untold.ts'
 export type { PollerParts, PollPolicy, PollRun, Schedule } from './poll-policy.ts'
 
 const SKIPPED = { ran: false, rows: 0, events: 0, missed: 0 } as const
+/** Name under which the store keeps, beside a poll's checkpoint, that it has taken over from push. */
+const TOOK_OVER = '$tookOver'
 
 /** Reads changes on schedule, one instance at a time, and commits every page with its checkpoint. */
 export type Poller = ReturnType<typeof createPoller>
@@ -70,16 +72,21 @@ export function createPoller(parts: PollerParts) {
     const plan = planPoll(state, state.slotAt ? poll.schedule.slotsBetween(new Date(state.slotAt), now) : [], now)
     const { slotAt, missed } = plan
     if (!plan.run || !slotAt) return { ...SKIPPED, reason: 'not-due' }
-    if (!(await needed(poll, state, now))) {
+    const { poll: needed, stale } = await fallback(poll, state, now)
+    if (!needed) {
       if (state.slotAt === null) await save(poll, lease, { state: { ...state, slotAt }, revision })
       return { ...SKIPPED, reason: 'push-is-alive' }
     }
     if (missed > 0 && poll.when === 'always') {
       log.warn('a poll missed runs and catches up with one', { poll: poll.name, missed })
     }
-    return tracer.poll({ poll: poll.name, target: poll.target }, (trace) =>
+    const run: PollRun = await tracer.poll({ poll: poll.name, target: poll.target }, (trace) =>
       readChanges(parts, { poll, lease, from: state, revision, slotAt, missed, trace }, abort.signal),
     )
+    if (poll.when === 'stale' && !stale && run.reason === undefined) {
+      await journal.setSourceState(poll.name, TOOK_OVER, false)
+    }
+    return run
   }
 
   /** Fixes where reading begins before anything is read: a system that is down then, or is not asked, loses nothing. */
@@ -95,13 +102,17 @@ export function createPoller(parts: PollerParts) {
     throw new SluiceError('lost-lead', 'Another instance leads this poll now.')
   }
 
-  async function needed(poll: PollPolicy, { slotAt }: CheckpointState, now: Date): Promise<boolean> {
+  /** Whether push needs its deputy. That it has one is kept in the store: whoever leads next must know where push returned. */
+  async function fallback(poll: PollPolicy, { slotAt }: CheckpointState, now: Date): Promise<FallbackPlan> {
     const { name, when, staleAfterMs, backs: source } = poll
     const lastPushAt = source ? await journal.lastDeliveryAt(source) : undefined
+    const tookOver = when === 'stale' && (await journal.sourceState(name, TOOK_OVER)) === true
     // Where no delivery ever came, an instance before us may have begun to wait.
     const waitedSince = slotAt === null ? now.getTime() : Date.parse(slotAt)
     const watchedSince = new Date(Math.min(startedAt.getTime(), waitedSince))
-    const plan = planFallback({ when, staleAfterMs, watchedSince, ...(lastPushAt ? { lastPushAt } : {}) }, now)
+    const facts = { when, staleAfterMs, watchedSince, tookOver, ...(lastPushAt ? { lastPushAt } : {}) }
+    const plan = planFallback(facts, now)
+    if (when === 'stale' && plan.stale && !tookOver) await journal.setSourceState(name, TOOK_OVER, true)
     if (when === 'stale' && plan.stale !== silent.has(name)) {
       const fields = { poll: name, source, silentForMs: plan.silentForMs }
       if (plan.stale) log.warn('push is silent; polling takes over', fields)
@@ -109,7 +120,7 @@ export function createPoller(parts: PollerParts) {
       if (plan.stale) silent.add(name)
       else silent.delete(name)
     }
-    return plan.poll
+    return plan
   }
 
   return {

@@ -25,6 +25,11 @@ describe('planFallback', () => {
     expect(planFallback(facts({ lastPushAt: at(59) }), at(60)).poll).to.equal(false)
   })
 
+  it('reads once more after it took over', () => {
+    const plan = planFallback(facts({ lastPushAt: at(59), tookOver: true }), at(60))
+    expect(plan).to.include({ poll: true, stale: false })
+  })
+
   it('counts from when anybody listened where no delivery ever came', () => {
     expect(planFallback(facts(), at(15)).stale).to.equal(false)
     expect(planFallback(facts(), at(16)).stale).to.equal(true)

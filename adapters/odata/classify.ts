@@ -17,9 +17,12 @@ export const UNAUTHORIZED_PAUSE_MS = 300_000
 /** Turns an answer that is no success into a fault with its retry rule and what it may have done. */
 export function classifyAnswer(answer: Answer, attempted: Attempted): SluiceError {
   const body = readErrorBody(answer.text)
+  const wait = retryAfterMs(answer.headers['retry-after'], attempted.now)
   const verdict =
-    ofHeaders(answer) ?? ownWords(answer.status, body, attempted.random) ?? ofStatus(answer.status, attempted.write)
-  const asked = verdict.retry === 'backoff' ? retryAfterMs(answer.headers['retry-after'], attempted.now) : undefined
+    ofHeaders(answer, wait !== undefined) ??
+    ownWords(answer.status, body, attempted.random) ??
+    ofStatus(answer.status, attempted.write)
+  const asked = verdict.retry === 'backoff' ? wait : undefined
   return new SluiceError(verdict.code, describe(answer.status, body), {
     ...verdict,
     ...(asked === undefined ? {} : { retry: { afterMs: asked } }),
@@ -67,11 +70,14 @@ interface Verdict {
 
 const never = (code: string, remedy: string): Verdict => ({ code, retry: 'never', effect: 'none', remedy })
 
-function ofHeaders(answer: Answer): Verdict | undefined {
+function ofHeaders(answer: Answer, saysWhen: boolean): Verdict | undefined {
   if (isLoginPage(answer)) return LOGIN_PAGE
+  if (answer.status === 503 && saysWhen) return BUSY
   if (isCsrfRefusal(answer)) return CSRF_REFUSED
   return answer.status === 412 && !isConflict(answer) ? REJECTED : undefined
 }
+
+const BUSY: Verdict = { code: 'target-busy', retry: 'backoff', effect: 'none' }
 
 const REJECTED = never('target-rejected', 'Correct the data or the mapping, then retry the event.')
 
@@ -108,6 +114,8 @@ function ofStatus(status: number, write: boolean): Verdict {
   const known = STATUSES[status]
   if (known) return known
   const unknown: EffectRule = write ? 'unknown' : 'none'
+  // Envoy answers so where the connection to the system behind it broke, after the request too; who is busy says until when.
+  if (status === 503) return { ...BUSY, effect: unknown }
   if (status === 408 || status >= 500) return { code: 'target-unavailable', retry: 'backoff', effect: unknown }
   if (status >= 400) return REJECTED
   return never('target-misconfigured', 'Set `url` of the target to the service root itself.')
@@ -134,9 +142,8 @@ const STATUSES: Readonly<Record<number, Verdict>> = {
   },
   412: { code: 'target-changed', retry: 'backoff', effect: 'none' },
   428: never('target-etag-required', 'The service demands an etag its records do not carry: check `entities`.'),
-  429: { code: 'target-busy', retry: 'backoff', effect: 'none' },
+  429: BUSY,
   501: never('target-misconfigured', MISCONFIGURED),
-  503: { code: 'target-busy', retry: 'backoff', effect: 'none' },
 }
 
 const FAILURES: Readonly<Record<TransportFailure['reason'], { code: string; text: string; remedy?: string }>> = {

@@ -66,6 +66,8 @@ describe('classification of answers', () => {
       { afterMs: 60_000 },
       'none',
     ],
+    // Mutation: `effect: 'none'`, and a create that a proxy lost after it was sent is made twice.
+    ['503 of whoever', answer(503, 'upstream connect error'), 'target-busy', 'backoff', 'unknown'],
     ['500 short dump', answer(500, '<html>'), 'target-unavailable', 'backoff', 'unknown'],
     ['501', answer(501), 'target-misconfigured', 'never', 'none'],
     ['502', answer(502), 'target-unavailable', 'backoff', 'unknown'],

@@ -90,7 +90,8 @@ export function createWriter({ http, dialect, known, repeatability }: WriterPart
     const state = { ...(guard !== undefined && { guard }), ...stateOf(entity.spec, seen) }
     if (key) known.learn(entity.name, entity.keyText(key), state)
     if (entity.spec.object !== undefined && key && version !== undefined) {
-      scope.wrote({ type: entity.spec.object, key: entity.keyText(key), version })
+      const over = before?.state.version
+      scope.wrote({ type: entity.spec.object, key: entity.keyText(key), version, ...(over !== undefined && { over }) })
     }
     const messages = successMessages(answer.headers[dialect.messagesHeader])
     return { outcome, ...(key && { key }), ...(record && { record }), ...(messages && { messages }) }

@@ -132,7 +132,10 @@ export interface AttemptRecord {
 
 /** A version now in effect, remembered to recognize the same or an older one later. */
 export interface Effect {
-  /** `subscription:<name>` for what was brought into effect, `target:<name>` for what we wrote ourselves. */
+  /**
+   * `subscription:<name>` for what was brought into effect, `target:<name>` for what we wrote ourselves, and
+   * `beneath:<target>` for what our own last writes were written over.
+   */
   readonly scope: string
   /** `<object type>/<key>` */
   readonly object: string

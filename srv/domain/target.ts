@@ -31,6 +31,10 @@ interface WriteOptions {
 export interface UpdateOptions extends WriteOptions {
   /** The source's version of what is written: an older one never overwrites a newer one. */
   readonly version?: string
+  /**
+   * Only to the record as it was read with this etag: else `target-changed`, and the handler is tried again. Where
+   * `version` can be compared with the entity's `guard`, that decides instead.
+   */
   readonly etag?: string
 }
 
@@ -70,8 +74,11 @@ export interface WriteScope {
    * @returns to be called once the target definitely refused it; then it is as if nothing had been sent.
    */
   sent(): () => void
-  /** Remembers the version our own write produced, so that its return is recognized as an echo. */
-  wrote(object: { type: string; key: string; version: string }): void
+  /**
+   * Remembers the version our own write produced, so that its return is recognized as an echo.
+   * @param object `over` is the version it was written over, where known: somebody's change that is still to be handled
+   */
+  wrote(object: { type: string; key: string; version: string; over?: string }): void
 }
 
 /** What goes out to a broker: a received event as it is, or one a handler made. */

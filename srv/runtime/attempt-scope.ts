@@ -60,8 +60,13 @@ export function openScope(
       sent.add(write)
       return () => sent.delete(write)
     },
-    wrote: ({ type, key, version }) => {
-      effects.push({ scope: `target:${target}`, object: objectName({ type, key }), version: { version } })
+    wrote: ({ type, key, version, over }) => {
+      const object = objectName({ type, key })
+      const last = effects.findLast((effect) => effect.scope === `target:${target}` && effect.object === object)
+      effects.push({ scope: `target:${target}`, object, version: { version } })
+      // Beneath a second write lies what lay beneath the first.
+      if (over === undefined || over === last?.version.version) return
+      effects.push({ scope: `beneath:${target}`, object, version: { version: over } })
     },
     ...(dispatch.lastSentAt ? { lastSentAt: dispatch.lastSentAt } : {}),
   })

@@ -49,8 +49,8 @@ export async function runAttempt(
   try {
     const outcome = await withTimeout(clock, subscription.timeoutMs, scope, async () => {
       const enriched = await enrich(dispatch, subscription.name, subscription.fetch, parts.targets, parts.work, scope)
-      if (enriched.skip) return { skip: enriched.skip }
       effect = enriched.effect
+      if (enriched.skip) return { skip: enriched.skip }
       return { value: await handle(parts, subscription, dispatch, scope, enriched.record) }
     })
     end = 'skip' in outcome && outcome.skip ? { kind: 'skip', reason: outcome.skip } : { kind: 'ok' }
@@ -64,7 +64,7 @@ export async function runAttempt(
   return {
     end,
     record: toRecord(end, at, clock.now(), scope.sent),
-    effects: end.kind === 'ok' && effect ? [...scope.effects, effect] : scope.effects,
+    effects: end.kind !== 'fault' && effect ? [...scope.effects, effect] : scope.effects,
     ...(result === undefined ? {} : { result }),
   }
 }

@@ -15,7 +15,7 @@ export interface FetchSpec {
 
 export interface Enriched {
   readonly record?: TargetRecord
-  /** What this run brings into effect, remembered when it is done. */
+  /** What this run brings into effect, remembered when it is done or known to be an echo. */
   readonly effect?: Effect
   readonly skip?: SkipReason
 }
@@ -44,13 +44,32 @@ export async function enrich(
   const systems = fetch ? [fetch.target] : Object.keys(targets)
   const [inEffect, ...written] = await work.effects([
     { scope: mine, object: name },
-    ...systems.map((target) => ({ scope: `target:${target}`, object: name })),
+    ...systems.flatMap((target) => [
+      { scope: `target:${target}`, object: name },
+      { scope: `beneath:${target}`, object: name },
+    ]),
   ])
-  if (written.some((own) => own && compareVersions(own.version, version.version) === 0)) {
-    return { ...found, skip: 'echo' }
-  }
+  const effect = { scope: mine, object: name, version }
+  if (dispatch.run === 1 && isEcho(version, inEffect, written)) return { ...found, skip: 'echo', effect }
   if (isSkipped(dispatch.run, version, inEffect)) return { ...found, skip: 'absorbed' }
-  return { ...found, effect: { scope: mine, object: name, version } }
+  return { ...found, effect }
+}
+
+/**
+ * Our own version comes back. Where it was written over somebody's change that this subscription has not seen, the
+ * record is the only bearer of that change, and no echo.
+ * @param written what we wrote and what lies beneath it, for each system in turn
+ */
+function isEcho(
+  { version }: ObjectVersion,
+  inEffect: ObjectVersion | undefined,
+  written: readonly (ObjectVersion | undefined)[],
+): boolean {
+  return written.some((own, at) => {
+    if (at % 2 === 1 || !own || compareVersions(own.version, version) !== 0) return false
+    const beneath = written[at + 1]
+    return !beneath || (inEffect !== undefined && (compareVersions(beneath.version, inEffect.version) ?? 1) <= 0)
+  })
 }
 
 /**

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { SluiceError } from '#domain/errors'
 import type { WriteScope } from '#domain/target'
 
+type Written = Parameters<WriteScope['wrote']>[0]
+
 export interface DispatchScopes {
   /** The next try's scope: what earlier tries sent makes it look first, as the worker does it. */
   nextTry(signal?: AbortSignal): WriteScope
@@ -10,7 +12,7 @@ export interface DispatchScopes {
   /** From now on every guard throws: the lease is gone. */
   loseLease(): void
   readonly sent: readonly Date[]
-  readonly wrote: readonly { type: string; key: string; version: string }[]
+  readonly wrote: readonly Written[]
   readonly guards: number
 }
 
@@ -18,7 +20,7 @@ export interface DispatchScopes {
 export function dispatchScopes(dispatch = 'event-1:book'): DispatchScopes {
   let now = Date.parse('2026-01-01T00:00:00Z')
   let lost = false
-  const state = { guards: 0, sent: [] as Date[], wrote: [] as { type: string; key: string; version: string }[] }
+  const state = { guards: 0, sent: [] as Date[], wrote: [] as Written[] }
   return {
     nextTry(signal = new AbortController().signal) {
       const lastSentAt = state.sent.at(-1)

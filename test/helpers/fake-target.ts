@@ -34,10 +34,12 @@ export function fakeTarget(
       read: async (_entity, key) => find(key),
       find: async (_entity, where) => [find(where)].filter((record) => record !== undefined),
       create: (_entity, data, { step }) => write(data, step),
-      update: async (entity, key, data, { step, version } = {}) => {
+      // Its etags are its versions.
+      update: async (entity, key, data, { step, version, etag: over } = {}) => {
         const result = await write(data, step)
         const type = entities[entity]?.object ?? entity
-        if (version) scope.wrote({ type, key: Object.values(key).join('/'), version })
+        const written = { type, key: Object.values(key).join('/'), ...(over !== undefined && { over }) }
+        if (version) scope.wrote({ ...written, version })
         return result
       },
       upsert: (_entity, _by, data, { step } = {}) => write(data, step),

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { fakeTarget } from '../helpers/fake-target.ts'
-import { type EventPlan, workshop } from '../helpers/workshop.ts'
+import { type EventPlan, required, workshop } from '../helpers/workshop.ts'
 
 const at = (second: number, fraction = '') => `2026-01-01T00:00:0${second}${fraction}Z`
 const order = (version?: string, more: EventPlan = {}): EventPlan => ({
@@ -178,6 +178,119 @@ describe('worker: echo', () => {
     await send(order(at(5), { id: 'theirs' }))
     await one.tick()
     expect(handled).to.deep.equal(['ours', 'theirs'])
+  })
+
+  /** One subscription writes to the ERP, the other is told of the ERP's changes and reads them there. */
+  async function bothDirections() {
+    const erp = fakeTarget()
+    const bench = workshop({ targets: { erp: erp.target } })
+    const handled: string[] = []
+    const versions: { version: string; over?: string }[] = []
+    const one = await bench.worker(
+      {
+        name: 'into',
+        on: ['shop.order'],
+        handler: (_event, { targets }) => {
+          const { version, over } = required(versions.shift())
+          erp.records.set('1', { data: {}, version })
+          return targets.erp?.update('Orders', { ID: '1' }, {}, { version, ...(over && { etag: over }) })
+        },
+      },
+      {
+        name: 'from',
+        on: ['order.created'],
+        fetch: { target: 'erp' },
+        handler: ({ id }) => void handled.push(id),
+      },
+    )
+    return {
+      ...bench,
+      handled,
+      async write(...written: typeof versions) {
+        versions.push(...written)
+        for (const _ of written) await bench.send({ type: 'shop.order', lane: 'Order/1' })
+        while ((await one.tick()) > 0);
+      },
+      async told(id: string) {
+        const event = await bench.send(order(undefined, { id }))
+        await one.tick()
+        return bench.dispatch(event, 'from')
+      },
+      tick: () => one.tick(),
+      changed: (version: string) => erp.records.set('1', { data: {}, version }),
+    }
+  }
+
+  // Mutation tried: without what lies beneath, the user's change ends as an echo and nobody is told of it.
+  it("is not its own write where somebody's change lies beneath that nobody has seen", async () => {
+    const { write, told, changed, handled } = await bothDirections()
+    changed(at(1))
+    await told('seen')
+    changed(at(2))
+    await write({ version: at(3), over: at(2) })
+    expect(await told('of the user')).to.include({ status: 'done' })
+    expect(await told('of our write')).to.include({ status: 'skipped', reason: 'echo' })
+    expect(handled).to.deep.equal(['seen', 'of the user'])
+  })
+
+  it('is its own write over what was seen, and the next one over that', async () => {
+    const { write, told, changed, handled } = await bothDirections()
+    changed(at(1))
+    await told('seen')
+    await write({ version: at(2), over: at(1) })
+    expect(await told('first')).to.include({ status: 'skipped', reason: 'echo' })
+    await write({ version: at(3), over: at(2) })
+    expect(await told('second')).to.include({ status: 'skipped', reason: 'echo' })
+    expect(handled).to.deep.equal(['seen'])
+  })
+
+  it('is not its own write either where two of ours lie over that change', async () => {
+    const { told, changed, handled, worker, send, dispatch } = await bothDirections()
+    changed(at(1))
+    await told('seen')
+    const twice = await worker({
+      name: 'twice',
+      on: ['shop.return'],
+      handler: async (_event, { targets }) => {
+        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(3), etag: at(2) })
+        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(4), etag: at(3) })
+        changed(at(4))
+      },
+    })
+    const returned = await send({ type: 'shop.return', lane: 'Order/1' })
+    await twice.tick()
+    expect(dispatch(returned, 'twice')).to.include({ status: 'done' })
+    expect(await told('of the user')).to.include({ status: 'done' })
+    expect(handled).to.deep.equal(['seen', 'of the user'])
+  })
+
+  it('is its own write where two of ours lie over what was seen', async () => {
+    const { told, changed, handled, worker, send } = await bothDirections()
+    changed(at(1))
+    await told('seen')
+    const twice = await worker({
+      name: 'twice',
+      on: ['shop.return'],
+      handler: async (_event, { targets }) => {
+        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(2), etag: at(1) })
+        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(3), etag: at(2) })
+        changed(at(3))
+      },
+    })
+    await send({ type: 'shop.return', lane: 'Order/1' })
+    await twice.tick()
+    expect(await told('ours')).to.include({ status: 'skipped', reason: 'echo' })
+    expect(handled).to.deep.equal(['seen'])
+  })
+
+  it('is run again where an operator asks for it', async () => {
+    const { write, told, handled, inbox, tick, dispatch } = await bothDirections()
+    await write({ version: at(2) })
+    const { key: event } = (await told('ours')).event
+    await inbox.admin.replay(event, 'from', 'operator')
+    await tick()
+    expect(dispatch(event, 'from', 2)).to.include({ status: 'done' })
+    expect(handled).to.deep.equal(['ours'])
   })
 
   it('remembers its write also where the handler failed after it', async () => {

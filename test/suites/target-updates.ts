@@ -8,8 +8,9 @@ export function describeUpdates(fixture: () => TargetFixture): void {
   const { open, created, patch } = targetTools(fixture)
 
   describe('update', () => {
-    it('writes, and remembers the version it made: the same the change feed shows', async () => {
+    it('writes, and remembers the version it made, the same the change feed shows, and the one it replaced', async () => {
       const { target, entity, scopes, key, reference } = await created()
+      const before = await target.fetch(entity, key, new AbortController().signal)
       const result = await target.session(scopes.nextTry()).update(entity, key, patch('B'))
       expect(result.outcome).to.equal('updated')
       expect(await fixture().values(reference)).to.deep.equal(['B'])
@@ -18,6 +19,7 @@ export function describeUpdates(fixture: () => TargetFixture): void {
         type: target.entities[entity]?.object,
         key: Object.values(key).join('/'),
         version: record?.version,
+        over: before?.version,
       })
     })
 

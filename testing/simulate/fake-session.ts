@@ -108,7 +108,8 @@ export function fakeSession(system: FakeSystem, scope: WriteScope): TargetSessio
       put(entity, { ...record.data, ...key, ...data, ...guarded(entity, version) }),
     )
     const written = records.get(entity, key)
-    if (written?.version) scope.wrote({ type: object, key: keyText(key), version: written.version })
+    const over = record.version === undefined ? {} : { over: record.version }
+    if (written?.version) scope.wrote({ type: object, key: keyText(key), version: written.version, ...over })
     return { outcome: 'updated', key, ...(written ? { record: written } : {}) }
   }
 

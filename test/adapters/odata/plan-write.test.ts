@@ -113,8 +113,10 @@ describe('versionAfter', () => {
   it('believes an etag to be the version only where it was before', () => {
     const state = { etag: etag('2026-01-01T00:00:00.1234567Z'), version: '2026-01-01T00:00:00.123Z' }
     const next = '2026-01-01T00:00:05.7654321Z'
-    expect(versionAfter(state, etag(next))).to.equal(next)
-    expect(versionAfter(state, etag(next).replaceAll(':', '%3A'))).to.equal(next)
+    expect(versionAfter(state, etag(next))).to.equal('2026-01-01T00:00:05.765Z')
+    expect(versionAfter(state, etag(next).replaceAll(':', '%3A'))).to.equal('2026-01-01T00:00:05.765Z')
+    const exact = { ...state, version: '2026-01-01T00:00:00.1234567Z' }
+    expect(versionAfter(exact, etag(next))).to.equal(next)
     expect(versionAfter({ ...state, version: '2026-01-01T00:00:01Z' }, etag(next))).to.equal(undefined)
     expect(versionAfter({ etag: state.etag }, etag(next))).to.equal(undefined)
     expect(versionAfter(state, 'W/"0006"')).to.equal(undefined)

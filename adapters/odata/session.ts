@@ -1,5 +1,5 @@
 import { SluiceError } from '#domain/errors'
-import type { TargetRecord, TargetSession, UpdateOptions, WriteResult, WriteScope } from '#domain/target'
+import type { Key, TargetRecord, TargetSession, UpdateOptions, WriteResult, WriteScope } from '#domain/target'
 import { misconfigured } from './classify.ts'
 import { createOnce, type Identity } from './create-once.ts'
 import type { Data } from './dialect.ts'
@@ -35,9 +35,19 @@ export function openSession(parts: SessionParts, scope: WriteScope): TargetSessi
     })
   }
 
+  /** Without its key it could not be updated, and must not be taken for one that is not there. */
+  function keyOfFound(entity: Entity, found: TargetRecord): Key {
+    const key = entity.keyOf(found.data)
+    if (key) return key
+    throw misconfigured(
+      `Records of \`${entity.name}\` lack a key element.`,
+      'Correct `key` under `entities` of the target.',
+    )
+  }
+
   async function upsert(entity: Entity, by: Identity, data: Data, options: UpdateOptions): Promise<WriteResult> {
     const found = 'key' in by ? undefined : await byReference(entity, by.reference)
-    const key = 'key' in by ? by.key : found && entity.keyOf(found.data)
+    const key = 'key' in by ? by.key : found && keyOfFound(entity, found)
     const updated = key && (await update(entity, key, data, options, found))
     if (updated) return updated
     const payload = withGuard(entity, 'key' in by ? { ...data, ...by.key } : data, options)

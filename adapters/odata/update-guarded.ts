@@ -14,7 +14,8 @@ type Seen = RecordState & { readonly record?: TargetRecord }
 
 /**
  * Updates a record as it was last seen (`If-Match`), and never over a newer version of the source. A refused update is
- * judged by the new state and applied again. Undefined where there is no such record.
+ * judged by the new state and applied again, unless the caller named the state it is for and no version can judge.
+ * Undefined where there is no such record.
  */
 export const updateGuarded = ({ reader, writer, known }: SessionParts, scope: WriteScope) => {
   const stepOf = countedSteps()
@@ -56,6 +57,7 @@ export const updateGuarded = ({ reader, writer, known }: SessionParts, scope: Wr
       const result = await writer.update(entity, key, payload, seen, stepOf(entity, key, options.step), scope)
       if (result === 'missing') return undefined
       if (result !== 'conflict') return result
+      if (options.etag !== undefined && version === undefined) throw changed(entity)
       seen = undefined
     }
     throw new SluiceError('target-conflict', `${entity.name} was changed by others ${MAX_ROUNDS} times in a row.`, {
@@ -65,6 +67,14 @@ export const updateGuarded = ({ reader, writer, known }: SessionParts, scope: Wr
     })
   }
 }
+
+/** What the caller made of the record it read is not true of the new one. */
+const changed = ({ name }: Entity): SluiceError =>
+  new SluiceError('target-changed', `The record of ${name} is no longer the one with the given etag.`, {
+    retry: 'backoff',
+    httpStatus: 412,
+    remedy: 'Read it in the handler, which is tried again; without `etag` an update goes to the record as it is.',
+  })
 
 /** The source's version goes into the record itself, where the next write, by whomever, will find it. */
 export const withGuard = ({ spec }: Entity, data: Data, { version }: UpdateOptions): Data =>

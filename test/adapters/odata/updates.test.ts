@@ -50,6 +50,41 @@ describe('an update', () => {
     expect(server.log.filter((line) => line.startsWith('GET'))).to.have.length(2)
   })
 
+  it('for a record with a given etag never goes to another state of it', async () => {
+    const one = oneRecord({ Count: 1 })
+    const { server, target } = await open(one.script)
+    const session = target.session(dispatchScopes().nextTry())
+    const read = await session.read('Orders', key)
+    one.change({ Count: 5 })
+    const { etag = '' } = read ?? {}
+    const fault = await faultOf(session.update('Orders', key, { Count: 2 }, { etag }))
+    expect(fault).to.include({ code: 'target-changed', retry: 'backoff', effect: 'none', httpStatus: 412 })
+    expect(one.state.data).to.deep.equal({ Count: 5 })
+    expect(server.log.filter((line) => line.startsWith('PATCH'))).to.have.length(1)
+  })
+
+  it('answered by an etag only makes the version that a read shows, as S/4 does in V2', async () => {
+    let ticks = '2026-01-01T00:00:00.1234567Z'
+    const order = () => ({
+      ID: '1',
+      ChangedAt: `/Date(${Date.parse(ticks)}+0000)/`,
+      __metadata: { etag: `W/"datetimeoffset'${ticks.replaceAll(':', '%3A')}'"` },
+    })
+    const { target } = await open(
+      withToken((request, response) => {
+        if (request.method === 'GET') return reply(response, 200, { d: order() })
+        ticks = '2026-01-01T00:00:05.7654321Z'
+        return reply(response, 204, undefined, { etag: order().__metadata.etag })
+      }),
+      { version: 'v2' },
+    )
+    const scopes = dispatchScopes()
+    await target.session(scopes.nextTry()).update('Orders', key, { A: 1 })
+    const { version } = (await target.fetch('Orders', key, new AbortController().signal)) ?? {}
+    expect(version).to.equal('2026-01-01T00:00:05.765Z')
+    expect(scopes.wrote).to.deep.equal([{ type: 'Order', key: '1', version, over: '2026-01-01T00:00:00.123Z' }])
+  })
+
   // Mutation: in update-guarded.ts keep `seen` after a conflict, or judge only before the loop: the older version is
   // written over the newer one here (tried).
   it('that meets a newer version after a conflict does not overwrite it', async () => {

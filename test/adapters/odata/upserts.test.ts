@@ -46,6 +46,18 @@ describe('an upsert', () => {
     expect(server.log).to.deep.equal(['GET /srv/Orders'])
   })
 
+  it('by reference creates no second record where the first one shows no key', async () => {
+    const { server, target } = await open(
+      withToken((request, response) =>
+        request.method === 'GET' ? reply(response, 200, { value: [{ Number: '1', Ref: 'r' }] }) : created(response),
+      ),
+    )
+    const session = target.session(dispatchScopes().nextTry())
+    const fault = await faultOf(session.upsert('Orders', { reference: 'r' }, { A: 1 }))
+    expect(fault).to.include({ code: 'configuration', retry: 'never' })
+    expect(server.log).to.deep.equal(['GET /srv/Orders'])
+  })
+
   it('by reference needs an element for it', async () => {
     const { target } = await open(() => undefined)
     const session = target.session(dispatchScopes().nextTry())

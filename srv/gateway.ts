@@ -86,6 +86,8 @@ export interface Gateway<TargetName extends string = string> {
 const DEFAULT_STOP_MS = 8_000
 /** Longest wait for the last counts of refusals, which are worth no hanging stop. */
 const FLUSH_MS = 2_000
+/** Longest wait for a store that does not answer any more: what it has not said by then it may keep to itself. */
+const CLOSE_MS = 5_000
 
 /**
  * Puts the runtime together; every adapter comes as an argument.
@@ -222,10 +224,10 @@ export function createGateway<TargetName extends string = string>(
     await withinTime(clock, timeoutMs, Promise.allSettled([starting]))
     if (opened) await withinTime(clock, FLUSH_MS, rejections.flush())
     state = 'stopped'
+    const notClosed = (thrown: unknown) => log.warn('a part could not be closed', faultFields(thrown))
     const closing = [...(opened ? [inbox] : []), ...Object.values(targets)].map(async (part) => part.close?.())
-    for (const closed of await Promise.allSettled(closing)) {
-      if (closed.status === 'rejected') log.warn('a part could not be closed', faultFields(closed.reason))
-    }
+    const inTime = await withinTime(clock, CLOSE_MS, Promise.all(closing.map((closed) => closed.catch(notClosed))))
+    if (!inTime) log.warn('what did not close in time is left')
     log.info('stopped', { ...result })
     return result
   }

@@ -161,10 +161,11 @@ describe('gateway: drain and stop', () => {
       session: never as never,
       fetch: never,
       changes: never,
+      close: never,
     }
     const gateway = createGateway({
       clock,
-      inbox: { ...memory, journal: { ...memory.journal, countRejections: never } },
+      inbox: { ...memory, journal: { ...memory.journal, countRejections: never }, close: never },
       sources: { shop: hmacSource() },
       targets: { erp: target },
       polls: [
@@ -194,6 +195,7 @@ describe('gateway: drain and stop', () => {
     })
     await clock.advance(5_000)
     await clock.advance(2_000)
+    await clock.advance(5_000)
     expect(result).to.deep.equal({ unfinished: 1 })
   })
 

@@ -14,9 +14,10 @@ const MINUTE_MS = 60_000
 const MAX_STEPS = 44_640
 const MAX_SLOTS = 100
 
-/** A poll's schedule on node-cron. @throws SluiceError `configuration` for an expression that never fires. */
+/** A poll's schedule on node-cron. @throws SluiceError `configuration` for an expression that never fires, or no zone */
 export function cronSchedule({ cron, timezone = 'UTC' }: CronOptions) {
   if (!validate(cron)) throw badCron(cron, undefined)
+  checkZone(timezone)
   const stepMs = parse(cron).second.length === 1 ? MINUTE_MS : 1_000
   const offsetMs = stepMs === MINUTE_MS ? (parse(cron).second[0] ?? 0) * 1_000 : 0
   const matcher = task(cron, timezone, () => undefined)
@@ -48,6 +49,19 @@ function task(cron: string, timezone: string, run: () => void) {
     return createTask(cron, run, { timezone, unref: true, suppressMissedWarning: true })
   } catch (thrown) {
     throw badCron(cron, thrown)
+  }
+}
+
+/** The library looks at it no sooner than at its first slot. */
+function checkZone(timezone: string): void {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: timezone })
+  } catch (thrown) {
+    throw new SluiceError('configuration', `There is no time zone "${timezone}".`, {
+      retry: 'never',
+      remedy: 'Correct `timezone`: an IANA name, e.g. "Europe/Berlin"; UTC where it is left out.',
+      cause: thrown,
+    })
   }
 }
 

@@ -126,6 +126,25 @@ describe('the life of the app', () => {
       /sluice\.polls\.p\.cron: .*never fires/,
     ],
     [
+      'a time zone that does not exist',
+      {
+        targets: { erp: { kind: 'odata-v2', url: 'http://localhost' } },
+        polls: {
+          p: {
+            target: 'erp',
+            entity: 'A',
+            type: 't',
+            object: 'A',
+            key: ['A'],
+            version: 'V',
+            cron: '0 3 * * *',
+            timezone: 'Europe/Walldorf',
+          },
+        },
+      },
+      /sluice\.polls\.p\.cron: .*"Europe\/Walldorf".*`timezone`/,
+    ],
+    [
       'a handler that is not there',
       { subscriptions: { s: { on: '*', handler: 'srv/nowhere' } } },
       /sluice\.subscriptions\.s\.handler: there is no module/,

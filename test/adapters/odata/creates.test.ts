@@ -22,6 +22,33 @@ describe('a create', () => {
     expect(scopes.sent).to.have.length(2)
   })
 
+  // Mutations: without `refused()` for answers, or for what is thrown, the next try waits for `settleMs` and looks first (tried).
+  for (const [what, refuse] of [
+    ['busy', { status: 429, headers: { 'retry-after': '1' } }],
+    ['locked', { status: 423, headers: {} }],
+    ['our credentials refused', { status: 401, headers: {} }],
+  ] as const) {
+    it(`that was refused (${what}) is sent again without a look`, async () => {
+      const scopes = dispatchScopes()
+      let refusals = 1
+      let passedMs = 0
+      const { server, target } = await open(
+        withToken((_, response) =>
+          refusals-- > 0 ? reply(response, refuse.status, undefined, refuse.headers) : created(response),
+        ),
+        { now: () => new Date(passedMs) },
+      )
+      const create = () => target.session(scopes.nextTry()).create('Orders', {}, { reference: 'r' })
+      expect((await faultOf(create())).effect).to.equal('none')
+      passedMs = 300_000
+      expect((await create()).outcome).to.equal('created')
+      expect(server.log.filter((line) => line.endsWith('Orders'))).to.deep.equal([
+        'POST /srv/Orders',
+        'POST /srv/Orders',
+      ])
+    })
+  }
+
   it('sends RequestID and RepeatabilityCreation in V2, the same for every try of a step', async () => {
     const scopes = dispatchScopes()
     let failures = 1

@@ -49,6 +49,22 @@ describe('a create', () => {
     })
   }
 
+  // Mutation: without `sent.set(effect, undefined)` in create-once.ts the ERP has it twice (tried).
+  it('is made once where the handler asks for it twice in one try', async () => {
+    const { server, target } = await open(
+      withToken((request, response) =>
+        request.method === 'GET' ? reply(response, 200, { value: [record('1', { Ref: 'r' })] }) : created(response),
+      ),
+    )
+    const session = target.session(dispatchScopes().nextTry())
+    const outcomes = [
+      await session.create('Orders', {}, { reference: 'r' }),
+      await session.create('Orders', {}, { reference: 'r' }),
+    ].map(({ outcome }) => outcome)
+    expect(outcomes).to.deep.equal(['created', 'existing'])
+    expect(server.log.filter((line) => line.startsWith('POST'))).to.have.length(1)
+  })
+
   it('sends RequestID and RepeatabilityCreation in V2, the same for every try of a step', async () => {
     const scopes = dispatchScopes()
     let failures = 1

@@ -1,5 +1,5 @@
 import { andThen } from '#domain/awaitable'
-import { type Fault, SluiceError, toFault } from '#domain/errors'
+import { SluiceError, toFault } from '#domain/errors'
 import type { Conversion, StoredEvent } from '#domain/event'
 import type { AttemptEnd } from '#domain/plan-attempt'
 import type { AttemptRecord, ClaimedDispatch, Clock, Effect, Log, Work } from '#domain/ports'
@@ -56,7 +56,7 @@ export async function runAttempt(
     end = 'skip' in outcome && outcome.skip ? { kind: 'skip', reason: outcome.skip } : { kind: 'ok' }
     if ('value' in outcome) result = toResult(outcome.value)
   } catch (thrown) {
-    end = { kind: 'fault', fault: withEffect(toFault(thrown), scope.sent) }
+    end = { kind: 'fault', fault: toFault(thrown) }
   } finally {
     forgetLease()
     scope.close('attempt-over')
@@ -132,10 +132,6 @@ function withTimeout<T>(clock: Clock, timeoutMs: number, scope: AttemptScope, ru
     )
   })
 }
-
-/** A fault after something was sent is ambiguous even where the handler swallowed the target's own error. */
-const withEffect = (fault: Fault, sent: boolean): Fault =>
-  sent && fault.effect === 'none' && fault.code === 'timeout' ? { ...fault, effect: 'unknown' } : fault
 
 function toRecord(end: AttemptEnd, at: Date, until: Date, sent: boolean): AttemptRecord {
   const base = { at, durationMs: Math.max(0, until.getTime() - at.getTime()), sent }

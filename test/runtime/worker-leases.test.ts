@@ -269,4 +269,26 @@ describe('heldLeases', () => {
     await clock.advance(1)
     expect([held.holds(), held.lost]).to.deep.equal([false, false])
   })
+
+  // Mutation tried: counted from the answer it lasts ten seconds longer here than in the store.
+  it('counts a renewal from before it was asked for', async () => {
+    const clock = virtualClock()
+    const answer = gate()
+    let renewals = 0
+    const renew = async () => {
+      renewals += 1
+      await (renewals === 1 ? answer.passed : never())
+      return [true]
+    }
+    const leases = heldLeases({ renew }, clock, recordingLog(), LEASE_MS)
+    const held = leases.hold(lane('A'), clock.now().getTime())
+    await clock.advance(LEASE_MS / 3)
+    await clock.advance(10_000)
+    answer.open()
+    await turns()
+    await clock.advance(LEASE_MS - 10_001)
+    expect(held.holds()).to.equal(true)
+    await clock.advance(1)
+    expect(held.holds()).to.equal(false)
+  })
 })

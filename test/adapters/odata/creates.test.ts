@@ -78,6 +78,7 @@ describe('a create', () => {
     )
     const create = () => target.session(scopes.nextTry()).create('Orders', {}, { reference: 'r' })
     await faultOf(create())
+    scopes.advance(5_000)
     await create()
     await target.session(scopes.nextTry()).create('Hints', {}, { reference: 'other', step: 'hint' })
     const sent = server.requests.filter(({ method }) => method === 'POST').map(({ headers }) => headers)

@@ -27,7 +27,11 @@ export function gatewayConfig(headquarters: ErpSandbox, subsidiary: ErpSandbox, 
       'sluice-db': { kind: 'sqlite', credentials: { url: database } },
       auth: {
         kind: 'mocked',
-        users: { operator: { roles: ['SluiceViewer', 'SluiceOperator'] }, viewer: { roles: ['SluiceViewer'] }, '*': false },
+        users: {
+          operator: { roles: ['SluiceViewer', 'SluiceOperator'] },
+          viewer: { roles: ['SluiceViewer'] },
+          '*': false,
+        },
       },
       sluice: {
         worker: { leaseMs: 6_000 },

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { accept, claim, claimOne, done, drain, idsOf, LEASE_MS, sender, settle } from '../../helpers/inbox.ts'
+import { accept, attempt, claim, claimOne, done, drain, idsOf, LEASE_MS, sender, settle } from '../../helpers/inbox.ts'
 import type { UseInbox } from '../inbox.suite.ts'
 
 const ORDERS = { name: 'orders', filter: { on: ['*'] }, order: 'block' } as const
@@ -156,6 +156,28 @@ export function adminSuite(use: UseInbox): void {
       expect(await inbox.admin.retry(a, 'ann')).to.deep.include({ ok: true })
       expect(await drain({ inbox, now }, 'orders')).to.deep.equal(['b', 'a'])
     })
+
+    // Mutation: remove the lane with its last waiting dispatch, and a dead letter can never be tried again (tried).
+    for (const order of ['none', 'park'] as const) {
+      it(`tries a dead or unsure event without a lane of others again: ${order}`, async () => {
+        const harness = use()
+        const { inbox } = harness
+        await inbox.admin.register([{ ...ORDERS, order }])
+        await accept(inbox, ...['a', 'b'].map((id) => sender(harness).one({ id })))
+        const ids: string[] = []
+        for (const lane of await claim(inbox, 'orders')) {
+          const dispatch = lane.dispatches[0]?.id ?? ''
+          ids.push(dispatch)
+          const to = ids.length === 1 ? 'dead' : 'unsure'
+          await settle(inbox, lane, [{ dispatch, to, reason: 'lost', attempt: attempt(harness.now(), 'failed') }])
+        }
+        expect(await claim(inbox, 'orders')).to.deep.equal([])
+        for (const id of ids) {
+          expect(await inbox.admin.retry(id, 'ann')).to.deep.equal({ ok: true, dispatches: [id] })
+        }
+        expect((await drain(harness, 'orders')).sort()).to.deep.equal(['a', 'b'])
+      })
+    }
 
     it('keeps a lane blocked when another dispatch of it is tried again', async () => {
       const harness = use()

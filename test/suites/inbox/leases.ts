@@ -87,6 +87,34 @@ export function leasesSuite(use: UseInbox): void {
       expect(await peek.attempts(head?.id ?? '')).to.deep.equal([{ n: 1, outcome: 'lost', fence: first.owner }])
     })
 
+    // Mutations: an attempt that sent nothing, or an operator's retry, clears the moment: a lost create is then sent again
+    // without a look, and the ERP has it twice (tried on every store).
+    it('remembers when something was last sent, whatever comes after it', async () => {
+      const harness = use()
+      const { inbox } = harness
+      await inbox.admin.register([ORDERS])
+      await accept(inbox, sender(harness).one({ id: 'a', lane: '1' }))
+      const tried = async (sent: boolean, to: 'waiting' | 'dead' = 'waiting') => {
+        const lane = await claimOne(inbox, 'orders')
+        const [head] = lane.dispatches
+        const record = attempt(harness.now(), 'ambiguous', sent)
+        await settle(inbox, lane, [
+          { dispatch: head?.id ?? '', to, attempt: record, ...(to === 'dead' && { block: true }) },
+        ])
+        harness.advance(1_000)
+        return { ...head, endedAt: new Date(record.at.getTime() + record.durationMs) }
+      }
+      expect((await tried(false)).lastSentAt).to.equal(undefined)
+      const { lastSentAt: unsent, endedAt: first } = await tried(true)
+      expect(unsent).to.equal(undefined)
+      expect((await tried(false)).lastSentAt).to.deep.equal(first)
+      const { id = '', lastSentAt, endedAt: second } = await tried(true, 'dead')
+      expect(lastSentAt).to.deep.equal(first)
+      await inbox.admin.retry(id, 'ann')
+      expect((await tried(false)).lastSentAt).to.deep.equal(second)
+      expect((await claimOne(inbox, 'orders')).dispatches[0]?.lastSentAt).to.deep.equal(second)
+    })
+
     it('voids a stale owner: settle, renew and release change nothing', async () => {
       const harness = use()
       const { inbox, peek } = harness

@@ -76,16 +76,17 @@ export function retentionSuite(use: UseInbox): void {
       const { inbox, peek } = harness
       await inbox.admin.register([ORDERS, { ...ORDERS, name: 'slow' }])
       const { one } = sender(harness)
-      const deliveries = ['1', '2', '3'].map((lane) => one({ id: lane, lane }))
+      const deliveries = ['1', '2', '3', '4'].map((lane) => one({ id: lane, lane }))
       const events = await accept(inbox, ...deliveries)
       await drain(harness, 'orders')
-      const [dead, waiting] = await inbox.work.claim({
-        subscriptions: [{ name: 'slow', lanes: 3 }],
+      const [dead, waiting, unsure] = await inbox.work.claim({
+        subscriptions: [{ name: 'slow', lanes: 4 }],
         dispatchesPerLane: 1,
         bytes: 100,
         leaseMs: 1_000,
       })
       if (dead) await settle(inbox, dead, [{ dispatch: dead.dispatches[0]?.id ?? '', to: 'dead', block: true }])
+      if (unsure) await settle(inbox, unsure, [{ dispatch: unsure.dispatches[0]?.id ?? '', to: 'unsure' }])
       if (waiting) await inbox.work.release([waiting])
       harness.advance(400 * DAY_MS)
       expect((await retain(1, 1)).events).to.equal(0)
@@ -93,9 +94,11 @@ export function retentionSuite(use: UseInbox): void {
       for (const { key } of deliveries) expect(await peek.delivery(key)).to.not.equal(undefined)
       expect((await drain(harness, 'slow')).length).to.equal(2)
       expect((await retain(1, 1)).events).to.equal(2)
-      expect(await inbox.admin.retry(dead?.dispatches[0]?.id ?? '', 'ann')).to.deep.include({ ok: true })
-      expect(await drain(harness, 'slow')).to.have.length(1)
-      expect((await retain(1, 1)).events).to.equal(1)
+      for (const lane of [dead, unsure]) {
+        expect(await inbox.admin.retry(lane?.dispatches[0]?.id ?? '', 'ann')).to.deep.include({ ok: true })
+        expect(await drain(harness, 'slow')).to.have.length(1)
+        expect((await retain(1, 1)).events).to.equal(1)
+      }
     })
 
     it('peer defect 15: a dead letter is kept for an operator, and goes once it is tried again or discarded', async () => {

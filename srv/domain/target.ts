@@ -29,7 +29,7 @@ interface WriteOptions {
 
 /** How an update is kept from doing harm. */
 export interface UpdateOptions extends WriteOptions {
-  /** The source's version of what is written: an older one never overwrites a newer one. */
+  /** The source's version of what is written: an older one never overwrites a newer one. Needs the entity's `guard`. */
   readonly version?: string
   /**
    * Only to the record as it was read with this etag: else `target-changed`, and the handler is tried again. Where

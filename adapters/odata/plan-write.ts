@@ -1,4 +1,4 @@
-import { compareVersions } from '#domain/version'
+import { compareVersions, isMoment } from '#domain/version'
 
 export interface CreateState {
   /** False as soon as an earlier try or run may have written. */
@@ -64,7 +64,8 @@ function isEqual(ours: unknown, theirs: unknown): boolean {
   const [a, b] = [textOf(ours), textOf(theirs)]
   if (a === b) return true
   if (a === undefined || b === undefined) return false
-  return compareVersions(a, b) === 0 || (DECIMAL.test(a) && DECIMAL.test(b) && trimmed(a) === trimmed(b))
+  if (isMoment(a)) return compareVersions(a, b) === 0
+  return DECIMAL.test(a) && DECIMAL.test(b) && trimmed(a) === trimmed(b)
 }
 
 const DECIMAL = /^-?\d+\.\d+$|^-?\d+$/

@@ -97,6 +97,7 @@ describe('isContained', () => {
     for (const data of same) expect(isContained(data, record), JSON.stringify(data)).to.equal(true)
     const others = [
       { a: '2' },
+      { a: '01' },
       { amount: 12.51 },
       { a: null },
       { missing: 'x' },

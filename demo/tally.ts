@@ -17,11 +17,13 @@ export interface Tally {
   readonly lost: number
 }
 
-/** Counts the ERP's own rows against the senders' own logs. Nothing here asks the gateway. */
+/** Counts the ERP's own rows against the senders' own logs. Nothing here asks the gateway. What nobody sent is one too many. */
 export function tally(expected: readonly Expected[], rows: readonly Row[], referenceOf: (row: Row) => string): Tally[] {
   const byReference = Map.groupBy(rows, referenceOf)
   const kinds = Map.groupBy(expected, ({ kind }) => kind)
-  return [...kinds].map(([kind, facts]) => {
+  const known = new Set(expected.map(({ reference }) => reference))
+  const strangers = rows.filter((row) => !known.has(referenceOf(row))).length
+  const counted = [...kinds].map(([kind, facts]) => {
     const counts = facts.map(({ reference, isCurrent }) => {
       const matches = byReference.get(reference) ?? []
       return {
@@ -38,6 +40,8 @@ export function tally(expected: readonly Expected[], rows: readonly Row[], refer
       lost: facts.length - found,
     }
   })
+  if (strangers === 0) return counted
+  return [...counted, { kind: 'sent by nobody', expected: 0, found: 0, duplicates: strangers, lost: 0 }]
 }
 
 export const total = (tallies: readonly Tally[]): Omit<Tally, 'kind'> => ({

@@ -42,9 +42,14 @@ export function classifyFailure(failure: TransportFailure, write: boolean): Slui
   })
 }
 
-/** A sign-on page with 200 where data was expected: some proxy or ICF service does not know us. */
+/**
+ * A sign-on page with 200 where data was expected: some proxy or ICF service does not know us. Nothing is no page: an API
+ * gateway may call the empty body of a write that succeeded HTML.
+ */
 export const isLoginPage = (answer: Answer): boolean =>
-  answer.status < 300 && /^\s*(text\/html|application\/xhtml)/i.test(answer.headers['content-type'] ?? '')
+  answer.status < 300 &&
+  answer.text.trim() !== '' &&
+  /^\s*(text\/html|application\/xhtml)/i.test(answer.headers['content-type'] ?? '')
 
 /** Gateway's own answer to a token that is unknown or bound to another session; any other 403 is authorization. */
 export const isCsrfRefusal = (answer: Answer): boolean =>

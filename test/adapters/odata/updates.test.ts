@@ -63,6 +63,19 @@ describe('an update', () => {
     expect(server.log.filter((line) => line.startsWith('PATCH'))).to.have.length(1)
   })
 
+  it('has succeeded where a gateway on the way calls its empty answer HTML', async () => {
+    const { server, target } = await open(
+      withToken((request, response) =>
+        request.method === 'GET'
+          ? reply(response, 200, record('1'))
+          : reply(response, 204, undefined, { 'content-type': 'text/html' }),
+      ),
+    )
+    const result = await target.session(dispatchScopes().nextTry()).update('Orders', key, { A: 1 })
+    expect(result.outcome).to.equal('updated')
+    expect(server.log.filter((line) => line.startsWith('PATCH'))).to.have.length(1)
+  })
+
   it('answered by an etag only makes the version that a read shows, as S/4 does in V2', async () => {
     let ticks = '2026-01-01T00:00:00.1234567Z'
     const order = () => ({

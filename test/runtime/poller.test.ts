@@ -433,6 +433,27 @@ describe('poller: when push goes quiet', () => {
     expect(keys()).to.deep.equal(['lost by push'])
   })
 
+  it('leaves that read to who leads by then, where it has lost the lead in it', async () => {
+    const { poller, policy, clock, inbox, change, keys } = pollBench()
+    const poll = policy(stale)
+    let lost = false
+    const losing = (journal: Journal): Journal => ({
+      ...journal,
+      advance: async (step) => (lost && step.deliveries.length > 0 ? undefined : journal.advance(step)),
+    })
+    const [one, other] = [poller(poll, losing), poller(poll)]
+    await one.run(poll)
+    await clock.advance(4 * SLOT_MS)
+    await one.run(poll)
+    change('lost by push')
+    inbox.state.lastDeliveryAt.set('s4', clock.now())
+    await clock.advance(SLOT_MS)
+    lost = true
+    expect(await one.run(poll)).to.include({ reason: 'lost-lead' })
+    expect(await other.run(poll)).to.include({ ran: true, events: 1 })
+    expect(keys()).to.deep.equal(['lost by push'])
+  })
+
   it('takes over where push never came, also if the process restarts more often than staleAfterMs', async () => {
     const { poller, policy, clock, feed } = pollBench()
     const poll = policy(stale)

@@ -180,6 +180,7 @@ describe('worker: leases', () => {
     expect(attempts(event).map(({ outcome }) => outcome)).to.deep.equal(['lost', 'lost', 'lost'])
     expect(dispatch(event)).to.include({ status: 'dead', reason: 'lost', attempts: 3 })
     expect(dispatch(next).status).to.equal('waiting')
+    expect(attempts(next), 'its lane stands still').to.deep.equal([])
     expect(log.lines.find(({ level }) => level === 'warn')?.fields).to.include({ code: 'lost', to: 'dead' })
   })
 

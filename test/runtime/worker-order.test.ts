@@ -1,16 +1,23 @@
 import { expect } from 'chai'
+import { SluiceError } from '#domain/errors'
 import type { OrderPolicy } from '#domain/subscription'
 import { required, workshop } from '../helpers/workshop.ts'
 
 /** A lane whose first event never works. Says what was handled and how the three dispatches stand. */
-async function deadHead(order: OrderPolicy | undefined, nature: 'fact' | 'state') {
+async function deadHead(
+  order: OrderPolicy | undefined,
+  nature: 'fact' | 'state',
+  fail = (): never => {
+    throw new Error('no')
+  },
+) {
   const { worker, send, clock, dispatch, halt } = workshop()
   const handled: string[] = []
   const plan = {
     retry: { attempts: 2, scheduleMs: [1_000] },
     handler: ({ id }: { id: string }) => {
       handled.push(id)
-      if (id === '1') throw new Error('no')
+      if (id === '1') fail()
     },
   }
   const one = await worker(order === undefined ? plan : { ...plan, order })
@@ -49,6 +56,16 @@ describe('worker: order', () => {
     }
     expect(most).to.equal(3)
     await halt(one)
+  })
+
+  // Mutation tried: where only dead ones block, the next fact is written before anybody knows whether this one was.
+  it('block, facts: an unsure head stops its lane too', async () => {
+    const unsure = (): never => {
+      throw new SluiceError('unsure', 'nobody can tell', { retry: 'never', effect: 'undecidable' })
+    }
+    const { handled, statuses } = await deadHead(undefined, 'fact', unsure)
+    expect(handled).to.deep.equal(['1'])
+    expect(statuses).to.deep.equal(['unsure', 'waiting', 'waiting'])
   })
 
   for (const [order, nature, handled, statuses] of [

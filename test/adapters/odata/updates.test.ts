@@ -63,6 +63,17 @@ describe('an update', () => {
     expect(server.log.filter((line) => line.startsWith('PATCH'))).to.have.length(1)
   })
 
+  it('with a version goes by that also where its etag is gone', async () => {
+    const one = oneRecord({ SourceAt: at(1) })
+    const { target } = await open(one.script)
+    const session = target.session(dispatchScopes().nextTry())
+    const { etag = '' } = (await session.read('Orders', key)) ?? {}
+    one.change({ SourceAt: at(2) })
+    const result = await session.update('Orders', key, { A: 'newest' }, { version: at(3), etag })
+    expect(result.outcome).to.equal('updated')
+    expect(one.state.data).to.deep.equal({ SourceAt: at(3), A: 'newest' })
+  })
+
   it('has succeeded where a gateway on the way calls its empty answer HTML', async () => {
     const { server, target } = await open(
       withToken((request, response) =>

@@ -76,10 +76,25 @@ describe('gateway: start', () => {
   })
 
   it('registers subscriptions before anything can arrive, so that nothing is unrouted', async () => {
-    const door = await frontDoor({ subscriptions: [{ name: 'book', on: ['order.*'], handler: () => {} }] })
+    const memory = memoryInbox()
+    const slow = gate()
+    const register: typeof memory.admin.register = async (subscriptions) => {
+      await slow.passed
+      await memory.admin.register(subscriptions)
+    }
+    const door = await frontDoor({
+      inbox: { ...memory, admin: { ...memory.admin, register } },
+      subscriptions: [{ name: 'book', on: ['order.*'], handler: () => {} }],
+      unstarted: true,
+    })
+    const starting = door.gateway.start()
+    await turns()
+    expect((await door.send({ headers: signed(body), body })).status).to.equal(503)
+    slow.open()
+    await starting
     await door.send({ headers: signed(body), body })
-    expect(door.state.subscriptions.get('book')?.filter).to.deep.equal({ on: ['order.*'] })
-    expect([...door.state.events.values()].map(({ unrouted }) => unrouted)).to.deep.equal([false])
+    expect(memory.state.subscriptions.get('book')?.filter).to.deep.equal({ on: ['order.*'] })
+    expect([...memory.state.events.values()].map(({ unrouted }) => unrouted)).to.deep.equal([false])
     await door.close()
   })
 

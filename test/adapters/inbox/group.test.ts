@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import { groupCommit } from '../../../adapters/inbox/postgres/group.ts'
+import { turns } from '../../helpers/turns.ts'
 
 /** A commit that ends when the test says so. */
 function gate() {
@@ -34,6 +35,8 @@ describe('group commit', () => {
     const early = [store([1]), store([2, 3])]
     const first = await next()
     const late = [store([4]), store([5])]
+    await turns()
+    expect(batches, 'one commit at a time: a later one would get the earlier positions').to.have.length(1)
     first.resolve()
     ;(await next()).resolve()
     expect(await Promise.all([...early, ...late])).to.deep.equal([['1'], ['2', '3'], ['4'], ['5']])

@@ -1,13 +1,14 @@
 import { andThen } from '#domain/awaitable'
 import { SluiceError, toFault } from '#domain/errors'
-import type { Conversion, StoredEvent } from '#domain/event'
+import type { Conversion } from '#domain/event'
 import type { AttemptEnd } from '#domain/plan-attempt'
 import type { AttemptRecord, ClaimedDispatch, Clock, Effect, Log, Work } from '#domain/ports'
 import type { SubscriptionPolicy } from '#domain/subscription'
 import type { Target } from '#domain/target'
-import { type AttemptScope, openScope } from './attempt-scope.ts'
+import { AttemptScope } from './attempt-scope.ts'
 import { enrich, type FetchSpec } from './enrich.ts'
-import { type Handler, toHandlerEvent } from './handler.ts'
+import { type Handler, toHandlerContext, toHandlerEvent } from './handler.ts'
+import type { HeldLease } from './held-leases.ts'
 
 export interface ActiveSubscription extends SubscriptionPolicy {
   readonly handler: Handler
@@ -37,11 +38,11 @@ export async function runAttempt(
   parts: AttemptParts,
   subscription: ActiveSubscription,
   dispatch: ClaimedDispatch,
-  lease: { holds: () => boolean; onLost: (lost: () => void) => () => void },
+  lease: Pick<HeldLease, 'holds' | 'onLost'>,
 ): Promise<AttemptResult> {
   const { clock } = parts
   const at = clock.now()
-  const scope = openScope(dispatch, subscription.name, parts.targets, clock, lease.holds)
+  const scope = new AttemptScope(dispatch, subscription.name, parts.targets, clock, lease)
   const forgetLease = lease.onLost(() => scope.close('lease-lost'))
   let effect: Effect | undefined
   let end: AttemptEnd
@@ -76,35 +77,19 @@ function handle(
   scope: AttemptScope,
   record: Parameters<Handler>[1]['record'],
 ) {
-  const event = subscription.convert ? subscription.convert(dispatch.event) : dispatch.event
-  return andThen(event, (read) => call(parts, subscription, dispatch, scope, record, read))
-}
-
-function call(
-  parts: AttemptParts,
-  subscription: ActiveSubscription,
-  dispatch: ClaimedDispatch,
-  scope: AttemptScope,
-  record: Parameters<Handler>[1]['record'],
-  event: StoredEvent,
-) {
-  return subscription.handler(toHandlerEvent(event), {
+  const context = toHandlerContext(scope, {
     dispatch: dispatch.id,
     subscription: subscription.name,
     run: dispatch.run,
     attempt: dispatch.attempts + 1,
-    get signal() {
-      return scope.signal
-    },
-    get aborted() {
-      return scope.aborted
-    },
     log: parts.log,
     record,
     targets: scope.sessions,
     payload: () => parts.work.payload(dispatch.event.delivery),
     delivery: () => parts.work.delivery(dispatch.event.delivery),
   })
+  const event = subscription.convert ? subscription.convert(dispatch.event) : dispatch.event
+  return andThen(event, (read) => subscription.handler(toHandlerEvent(read), context))
 }
 
 /** A handler that never ends costs its time-out and nothing more; what it does afterwards is refused by the scope. */

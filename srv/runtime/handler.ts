@@ -90,6 +90,44 @@ class Event {
 
 export const toHandlerEvent = (stored: StoredEvent): HandlerEvent => new Event(stored) as unknown as HandlerEvent
 
+/** A look at the attempt's end. */
+interface Ending {
+  readonly signal: AbortSignal
+  readonly aborted: boolean
+}
+
+/**
+ * The context, with `signal` and `aborted` as getters. They are the same two for every attempt, found by a private field:
+ * see `AttemptScope`. Own properties, so that `{ ...context }` has them.
+ */
+class Context {
+  readonly #ending: Ending
+
+  constructor(ending: Ending, facts: Omit<HandlerContext, keyof Ending>) {
+    this.#ending = ending
+    Object.assign(this, facts)
+    Object.defineProperties(this, Context.#GETTERS)
+  }
+
+  static readonly #GETTERS: PropertyDescriptorMap & ThisType<Context> = {
+    signal: {
+      enumerable: true,
+      get() {
+        return this.#ending.signal
+      },
+    },
+    aborted: {
+      enumerable: true,
+      get() {
+        return this.#ending.aborted
+      },
+    },
+  }
+}
+
+export const toHandlerContext = (ending: Ending, facts: Omit<HandlerContext, keyof Ending>): HandlerContext =>
+  new Context(ending, facts) as Context & HandlerContext
+
 function parse({ data, dataBase64, attributes }: StoredEvent): unknown {
   if (dataBase64 !== undefined) return Buffer.from(dataBase64, 'base64')
   if (data === undefined) return undefined

@@ -11,10 +11,42 @@ export interface HeldLease {
   onLost(lost: () => void): () => void
 }
 
-interface Held extends HeldLease {
+/** A class: see `AttemptScope`. */
+class Held implements HeldLease {
   readonly lane: string
   readonly owner: string
   until: number
+  lost = false
+  readonly #clock: Clock
+  readonly #letGo: (lease: Held) => void
+  readonly #listeners = new Set<() => void>()
+
+  constructor({ lane, owner }: ClaimedLane, until: number, clock: Clock, letGo: (lease: Held) => void) {
+    this.lane = lane
+    this.owner = owner
+    this.until = until
+    this.#clock = clock
+    this.#letGo = letGo
+  }
+
+  holds(): boolean {
+    return !this.lost && this.#clock.now().getTime() < this.until
+  }
+
+  lose(): void {
+    this.lost = true
+    this.#letGo(this)
+    for (const listener of this.#listeners) listener()
+  }
+
+  onLost(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  drop(): void {
+    this.#letGo(this)
+  }
 }
 
 /** All leases of one worker; renewed together at a third of their time. */
@@ -56,29 +88,9 @@ export function heldLeases(work: Pick<Work, 'renew'>, clock: Clock, log: Log, le
     loseAll(): void {
       for (const lease of held) lease.lose()
     },
-    hold({ lane, owner }: ClaimedLane, claimedAt: number): HeldLease & { drop(): void } {
-      const listeners = new Set<() => void>()
-      let lost = false
-      const lease: Held & { drop(): void } = {
-        lane,
-        owner,
-        // Measured on our own clock from before the claim was sent, so that it ends here before it ends there.
-        until: claimedAt + leaseMs,
-        get lost() {
-          return lost
-        },
-        holds: () => !lost && clock.now().getTime() < lease.until,
-        lose: () => {
-          lost = true
-          letGo(lease)
-          for (const listener of listeners) listener()
-        },
-        onLost: (listener) => {
-          listeners.add(listener)
-          return () => listeners.delete(listener)
-        },
-        drop: () => letGo(lease),
-      }
+    hold(lane: ClaimedLane, claimedAt: number): HeldLease & { drop(): void } {
+      // Measured on our own clock from before the claim was sent, so that it ends here before it ends there.
+      const lease = new Held(lane, claimedAt + leaseMs, clock, letGo)
       held.add(lease)
       if (!cancel) arm()
       return lease

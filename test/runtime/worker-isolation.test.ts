@@ -235,6 +235,24 @@ describe('worker: what handlers may do to it', () => {
     expect(erp.scopes).to.have.length(1)
   })
 
+  it('gives a context that can be copied, whose getters are the same ones for every attempt', async () => {
+    const { worker, send } = workshop({ targets: { erp: fakeTarget().target } })
+    const seen: Parameters<Handler>[1][] = []
+    const one = await worker({ handler: (_event, context) => void seen.push(context) })
+    await send()
+    await send()
+    await one.tick()
+    const [first, second] = [required(seen[0]), required(seen[1])]
+    expect({ ...first }.signal).to.equal(first.signal)
+    expect(first.signal).to.not.equal(second.signal)
+    expect(Object.keys(first.targets)).to.deep.equal(['erp'])
+    expect(first.targets.erp).to.equal(first.targets.erp).and.not.equal(second.targets.erp)
+    // A getter of its own would make each of them a shape of its own, which lives until the next full collection.
+    const gettersOf = (of: object) => Object.values(Object.getOwnPropertyDescriptors(of)).map(({ get }) => get)
+    expect(gettersOf(first)).to.deep.equal(gettersOf(second))
+    expect(gettersOf(first.targets)).to.deep.equal(gettersOf(second.targets))
+  })
+
   it('keeps payloads and secrets that errors quote out of the log', async () => {
     const { worker, send, log, attempts } = workshop()
     const one = await worker({

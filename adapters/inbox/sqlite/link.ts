@@ -16,6 +16,9 @@ interface Waiting {
   reject(thrown: Error): void
 }
 
+/** So many calls do not wait for the transaction under way: their own starts while this thread goes on receiving. */
+const WORTH_WAKING = 8
+
 /** Retention goes on step by step, and nobody waits behind it. */
 const MANY_TRANSACTIONS = 'retain' satisfies keyof Admin
 
@@ -60,7 +63,7 @@ export async function openLink(file: StoreFile, clock: (() => Date) | undefined)
     for (const [id, value] of values) settle(id, ({ resolve }) => resolve(value))
     for (const [id, fault] of faults) settle(id, ({ reject }) => reject(fromWire(fault)))
     if (waiting.size === 0) worker.unref()
-    if (outgoing.length > 0 && underway.size === 0) flush()
+    flush()
   })
   /** Nothing that was asked for is known to be on disk. */
   const fail = (cause: unknown) => {
@@ -78,7 +81,10 @@ export async function openLink(file: StoreFile, clock: (() => Date) | undefined)
    * waking a thread costs as much as a delivery.
    */
   function flush(): void {
-    if (underway.size > 0) return
+    if (underway.size === 0 && outgoing.length > 0) cross()
+  }
+
+  function cross(): void {
     const calls = outgoing
     outgoing = []
     for (const [id, , method] of calls) if (method !== MANY_TRANSACTIONS) underway.add(id)
@@ -104,7 +110,9 @@ export async function openLink(file: StoreFile, clock: (() => Date) | undefined)
     if (outgoing.length === 0) setImmediate(flush)
     last += 1
     outgoing.push([last, port, method, args])
-    return expect(last)
+    const answer = expect(last)
+    if (outgoing.length === WORTH_WAKING) cross()
+    return answer
   }
 
   await expect(last)

@@ -22,9 +22,9 @@ export function normalize(
   })
   try {
     const items = source.normalize(delivery, verified)
-    return items instanceof Promise ? items.then(toItems).catch(failed) : toItems(items)
+    return items instanceof Promise ? items.then(toItems).catch(normalizerFailed) : toItems(items)
   } catch (thrown) {
-    return failed(thrown)
+    return normalizerFailed(thrown)
   }
 }
 
@@ -33,7 +33,7 @@ export interface Normalized {
   readonly failed?: { readonly thrown: unknown }
 }
 
-const failed = (thrown: unknown): Normalized => ({
+export const normalizerFailed = (thrown: unknown): Normalized => ({
   items: [{ kind: 'bad', reason: 'normalizer-failed' }],
   failed: { thrown },
 })

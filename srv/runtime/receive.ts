@@ -6,7 +6,7 @@ import type { Meter, Trace, Tracer } from '#domain/telemetry'
 import type { Refusal, Undecided, Verified } from '#domain/verification'
 import { faultFields } from './fault-fields.ts'
 import { sha256 } from './ids.ts'
-import { type Normalized, normalize, traced } from './intake-item.ts'
+import { type Normalized, normalize, normalizerFailed, traced } from './intake-item.ts'
 import { checkReply, problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
 import type { Callers } from './reply-when.ts'
 import { safeHeaders } from './safe-headers.ts'
@@ -43,6 +43,8 @@ export interface ReceiverParts {
 }
 
 const RETRY_MS = 5_000
+/** Longest time for a source to normalize a delivery: more than all that fits into memory takes, one after another. */
+const NORMALIZE_MS = 60_000
 
 /** The closed order of an arrival: handshake, verify the bytes, control, normalize, store, answer. Nothing steps between. */
 export function createReceiver(parts: ReceiverParts) {
@@ -83,6 +85,10 @@ export function createReceiver(parts: ReceiverParts) {
     return value instanceof Promise ? orTimeout(clock, parts.verifyTimeoutMs, 'A check of the source', value) : value
   }
 
+  function readInTime(read: Promise<Normalized>): Promise<Normalized> {
+    return orTimeout(clock, NORMALIZE_MS, 'Normalizing', read).catch(normalizerFailed)
+  }
+
   async function store(arrival: Arrival, verified: Verified): Promise<Reply> {
     const { name: source, correlationId } = arrival
     let outcome: Outcome | undefined
@@ -90,7 +96,7 @@ export function createReceiver(parts: ReceiverParts) {
       outcome = await tracer.store(source, async (trace) => {
         const bodyHash = sha256(arrival.delivery.body)
         const read = arrival.oversized ? TOO_LARGE : normalize(arrival.source, arrival.delivery, verified, bodyHash)
-        const found = read instanceof Promise ? await read : read
+        const found = read instanceof Promise ? await readInTime(read) : read
         const row = toRow(arrival, verified, found, { trace, bodyHash })
         const committed = meter.committing()
         const [stored] = await intake.store([row]).catch((thrown) => {

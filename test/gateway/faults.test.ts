@@ -3,9 +3,10 @@ import { SluiceError } from '#domain/errors'
 import type { Inbox } from '#domain/ports'
 import type { Source } from '#domain/source'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
+import { virtualClock } from '../../testing/virtual-clock.ts'
 import { frontDoor } from '../helpers/front-door.ts'
 import { hmacSource, signed } from '../helpers/hmac-source.ts'
-import { never } from '../helpers/turns.ts'
+import { never, untilSo } from '../helpers/turns.ts'
 import { required } from '../helpers/workshop.ts'
 
 const body = '{"amount":1}'
@@ -175,6 +176,22 @@ describe('gateway: a source is broken', () => {
       await door.close()
     })
   }
+
+  it('normalize never ends: quarantined after a minute, so that the sender is answered', async () => {
+    const clock = virtualClock()
+    let normalizing = false
+    const normalize = () => {
+      normalizing = true
+      return never()
+    }
+    const door = await frontDoor({ clock, sources: { shop: hmacSource({ normalize }) } })
+    const answering = door.send({ headers: signed(body), body })
+    await untilSo(() => normalizing)
+    await clock.advance(60_000)
+    const answer = await answering
+    expect([answer.status, JSON.parse(answer.text).status]).to.deep.equal([200, 'quarantined'])
+    await door.close()
+  })
 
   it('quarantines only the item that is bad, and wakes the worker for the others', async () => {
     const good = hmacSource()

@@ -54,7 +54,7 @@ export function serveCockpit(service: Service, parts: CockpitParts): void {
     act('discard', (admin, request, by) => admin.discard(keyOf(request, 'ID'), by))
     act('pause', (admin, request, by) => admin.pause(keyOf(request, 'name'), by))
     act('resume', (admin, request, by) => admin.resume(keyOf(request, 'name'), by))
-    act('remove', (admin, request, by) => admin.unregister(keyOf(request, 'name'), by))
+    act('unregister', (admin, request, by) => admin.unregister(keyOf(request, 'name'), by))
     act('replay', (admin, request, by) => admin.replay(request.data.event, request.data.subscription ?? undefined, by))
   })
 }

@@ -115,7 +115,7 @@ service CockpitService {
       action resume();
       /** Forgets it; its open dispatches end dead. */
       @requires: 'SluiceOperator'
-      action remove();
+      action unregister();
     };
 
   /** Runs an event again, for one of its subscriptions or for all. Returns the new dispatches. */

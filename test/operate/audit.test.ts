@@ -34,7 +34,7 @@ describe('audit', () => {
     await act(`/Subscriptions('orders')/CockpitService.pause`)
     await act('/replay', { event: dispatch?.event })
     await act(`/Subscriptions('orders')/CockpitService.resume`)
-    await act(`/Subscriptions('orders')/CockpitService.remove`)
+    await act(`/Subscriptions('orders')/CockpitService.unregister`)
     const audit = await read('/Audit?$orderby=at')
     expect(audit.map(({ actor, action, object }) => [actor, action, object])).to.deep.equal([
       ['operator', 'retry', dispatch?.ID],
@@ -47,6 +47,7 @@ describe('audit', () => {
     const model = readFileSync(new URL('../../srv/cockpit-service.cds', import.meta.url), 'utf8')
     const actions = [...model.matchAll(/^\s*action (\w+)/gm)].map(([, name]) => name)
     expect(acted, 'every action there is').to.have.members(actions)
+    expect(audit.map(({ action }) => action)).to.deep.equal(acted)
     // What a viewer asks for in vain has not happened, and a record stays as it is.
     const denied = await request(`${cockpit}/Subscriptions('orders')/CockpitService.pause`, {
       user: 'viewer',

@@ -105,6 +105,16 @@ describe('architecture test', () => {
       { 'bin/signing/a.ts': "import '../../adapters/sources/index.ts'" },
       '(bin) imports adapters/sources/index.ts',
     ],
+    [
+      'signing → what verifies, in the tests',
+      { 'testing/signing/a.ts': "import type { B } from '../../adapters/sources/index.ts'" },
+      '(signing) imports adapters/sources/index.ts',
+    ],
+    [
+      'a server that signs',
+      { 'srv/plugin.ts': "import '../testing/signing/a.ts'" },
+      '(roof) imports testing/signing/a.ts',
+    ],
     ['testing → adapters', { 'testing/a.ts': "import '../adapters/x/b.ts'" }, '(testing) imports adapters/x/b.ts'],
     [
       'testing → runtime',
@@ -169,7 +179,9 @@ describe('architecture test', () => {
       'srv/plugin.ts': "import cds from '@sap/cds'\nimport './wiring.ts'",
       'testing/g.ts': "import type { Clock } from '#domain/ports'\nimport express from 'express'",
       'testing/simulate/g.ts':
-        "import '../../srv/gateway.ts'\nimport '../../adapters/inbox/memory/index.ts'\nimport '../virtual-clock.ts'",
+        "import '../../srv/gateway.ts'\nimport '../../adapters/inbox/memory/index.ts'\nimport '../signing/i.ts'",
+      'testing/signing/i.ts': "import { createHmac } from 'node:crypto'\nimport './j.ts'",
+      'bin/signing/k.ts': "import '../../testing/signing/i.ts'",
       'demo/h.ts': `import '../testing/g.ts'\nimport '../srv/gateway.ts'\nimport '../adapters/x/d.ts'\n${'x\n'.repeat(297)}`,
     })
     expect(problems).to.deep.equal([])

@@ -1,8 +1,8 @@
+import { recipeOf } from '../../testing/signing/recipe.ts'
+import { secretBytes, signatureHeaders, timestampAt } from '../../testing/signing/sign.ts'
 import { usage } from '../exit.ts'
 import { EXAMPLES, type Wish } from './examples.ts'
 import { setAt } from './pointer.ts'
-import { recipeOf } from './recipe.ts'
-import { secretBytes, signatureHeaders, timestampAt } from './sign.ts'
 
 export interface Order extends Wish {
   readonly kind: string

@@ -1,5 +1,5 @@
+import type { Recipe } from '../../testing/signing/recipe.ts'
 import { textAt } from '../signing/pointer.ts'
-import type { Recipe } from '../signing/recipe.ts'
 import { span } from '../text.ts'
 import type { Change } from './causes.ts'
 import type { Recorded } from './request.ts'

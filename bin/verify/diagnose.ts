@@ -1,5 +1,5 @@
-import { type Recipe, recipeOf } from '../signing/recipe.ts'
-import { digest, type Signed, secretBytes } from '../signing/sign.ts'
+import { type Recipe, recipeOf } from '../../testing/signing/recipe.ts'
+import { digest, type Signed, secretBytes } from '../../testing/signing/sign.ts'
 import { type Cause, type Change, cause } from './causes.ts'
 import { findTimestamp, judgeTimestamp } from './clock.ts'
 import type { Recorded } from './request.ts'

@@ -1,4 +1,4 @@
-import type { Recipe } from '../signing/recipe.ts'
+import type { Recipe } from '../../testing/signing/recipe.ts'
 
 /** What stands in a header where a signature should, taken apart as leniently as possible. */
 export interface Found {

@@ -1,5 +1,5 @@
-import type { Recipe } from '../signing/recipe.ts'
-import { secretBytes } from '../signing/sign.ts'
+import type { Recipe } from '../../testing/signing/recipe.ts'
+import { secretBytes } from '../../testing/signing/sign.ts'
 import type { Change } from './causes.ts'
 import { rewritings } from './json-text.ts'
 import type { Recorded } from './request.ts'

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { makeDelivery } from '../../bin/signing/delivery.ts'
-import { recipeOf } from '../../bin/signing/recipe.ts'
 import { diagnose } from '../../bin/verify/diagnose.ts'
 import { rewritings } from '../../bin/verify/json-text.ts'
 import { fromParts } from '../../bin/verify/request.ts'
 import { judge } from '../../bin/verify/verdict.ts'
+import { recipeOf } from '../../testing/signing/recipe.ts'
 
 const AT = new Date('2026-03-01T12:00:00.000Z')
 const URL = 'https://gateway.example/webhooks/x'

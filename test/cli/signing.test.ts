@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { sources } from '../../adapters/sources/index.ts'
 import { KINDS, makeDelivery } from '../../bin/signing/delivery.ts'
-import { GITHUB, hmac, type Recipe, shopify, standardWebhooks, stripe } from '../../bin/signing/recipe.ts'
-import { secretBytes, signatureHeaders } from '../../bin/signing/sign.ts'
 import { findTimestamp } from '../../bin/verify/clock.ts'
 import { fromParts } from '../../bin/verify/request.ts'
+import { GITHUB, hmac, type Recipe, shopify, standardWebhooks, stripe } from '../../testing/signing/recipe.ts'
+import { secretBytes, signatureHeaders } from '../../testing/signing/sign.ts'
 import { contextAt, deliver } from '../helpers/deliveries.ts'
 
 interface Vector {

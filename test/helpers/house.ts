@@ -9,6 +9,7 @@ const FLOORS = [
   ['wiring', /^srv\/wiring\.ts$/],
   ['roof', /^(srv|bin|app)\//],
   ['adapters', /^adapters\//],
+  ['signing', /^testing\/signing\//],
   ['simulation', /^testing\/simulate\//],
   ['testing', /^testing\//],
   ['outside', /^(demo|bench|scripts|test|config)\//],
@@ -23,11 +24,13 @@ const MAY_IMPORT: Readonly<Record<Floor, readonly Floor[]>> = {
   adapters: ['domain', 'adapters'],
   door: ['domain', 'runtime', 'door'],
   wiring: ['domain', 'runtime', 'adapters', 'door', 'roof'],
-  roof: ['domain', 'runtime', 'adapters', 'door', 'wiring', 'roof'],
+  roof: ['domain', 'runtime', 'adapters', 'door', 'wiring', 'roof', 'signing'],
+  // How providers sign, by code of its own: what verifies must not be what signs.
+  signing: ['signing'],
   // Runs the gateway itself for a user's handlers; the simulators beside it stay strangers to the product.
-  simulation: ['domain', 'door', 'adapters', 'testing', 'simulation'],
-  testing: ['domain', 'testing', 'simulation'],
-  outside: ['domain', 'runtime', 'adapters', 'door', 'wiring', 'roof', 'testing', 'simulation', 'outside'],
+  simulation: ['domain', 'door', 'adapters', 'testing', 'simulation', 'signing'],
+  testing: ['domain', 'testing', 'simulation', 'signing'],
+  outside: ['domain', 'runtime', 'adapters', 'door', 'wiring', 'roof', 'testing', 'simulation', 'signing', 'outside'],
   nowhere: [],
 }
 
@@ -94,7 +97,8 @@ function wrongArrow(path: string, { specifier, typeOnly }: Import): string[] {
   if (floor === 'simulation' && below === 'adapters' && !target.startsWith('adapters/inbox/memory/')) {
     return [`(simulation) imports ${target}`]
   }
-  // The command line sees adapters by their entries only, and signs by code of its own.
+  if (below === 'signing' && floor === 'roof' && !path.startsWith('bin/')) return [`(roof) imports ${target}`]
+  // The command line sees adapters by their entries only, and its deliveries are none of theirs.
   const entry = target.endsWith('/index.ts') && !path.startsWith('bin/signing/')
   if (path.startsWith('bin/') && below === 'adapters' && !entry) return [`(bin) imports ${target}`]
   if (floor === 'adapters' && below === 'adapters' && kindOf(path) !== kindOf(target)) {

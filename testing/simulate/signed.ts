@@ -1,4 +1,7 @@
-import { createHmac, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
+import type { Recipe } from '../signing/recipe.ts'
+import * as recipes from '../signing/recipe.ts'
+import { secretBytes, signatureHeaders, timestampAt } from '../signing/sign.ts'
 
 /** A delivery as a provider sends it. */
 export interface SimulatedDelivery {
@@ -80,36 +83,35 @@ export interface SentCloudEvent {
 export const SIMULATED_CALLER = 'Bearer simulated'
 
 const text = (body: object | string = {}): string => (typeof body === 'string' ? body : JSON.stringify(body))
-const seconds = (at: Date): string => String(Math.floor(at.getTime() / 1_000))
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-const mac = (
-  key: string | Uint8Array,
-  signed: string,
-  encoding: 'hex' | 'base64' | 'base64url' = 'hex',
-  algorithm = 'sha256',
-): string => createHmac(algorithm, key).update(signed).digest(encoding)
+/**
+ * The headers that prove a body at a moment.
+ * @throws Error where the secret is not in the form of the provider's
+ */
+function proof(recipe: Recipe, secret: string, body: string, at: Date, id = ''): Record<string, string> {
+  const key = secretBytes(secret, recipe.secret)
+  if (!key) throw new Error('The secret is not base64, with or without whsec_.')
+  const timestamp = timestampAt(at, 's')
+  return signatureHeaders(recipe, key, { body: Buffer.from(body), timestamp, id, method: 'POST', url: '' })
+}
 
-/** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries */
 const github = ({ secret, event, body, id = randomUUID() }: SignedGithub): Signer => {
   const content = text(body)
   const headers = { ...JSON_TYPE, 'x-github-event': event, 'x-github-delivery': id }
-  return () => ({ headers: { ...headers, 'x-hub-signature-256': `sha256=${mac(secret, content)}` }, body: content })
+  return (at) => ({ headers: { ...headers, ...proof(recipes.GITHUB, secret, content, at) }, body: content })
 }
 
-/** https://docs.stripe.com/webhooks/signature#verify-manually */
 const stripe = ({ secret, type, object = {}, id = `evt_${randomUUID()}` }: SignedStripe): Signer => {
   let created: number | undefined
   return (at) => {
     // Of the fact, not of the try: a repeated delivery must be the same event.
-    created ??= Number(seconds(at))
+    created ??= Math.floor(at.getTime() / 1_000)
     const body = JSON.stringify({ id, object: 'event', created, type, livemode: false, data: { object } }, null, 2)
-    const signature = `t=${seconds(at)},v1=${mac(secret, `${seconds(at)}.${body}`)}`
-    return { headers: { ...JSON_TYPE, 'stripe-signature': signature }, body }
+    return { headers: { ...JSON_TYPE, ...proof(recipes.stripe(), secret, body, at) }, body }
   }
 }
 
-/** https://shopify.dev/docs/apps/build/webhooks/subscribe/https */
 const shopify = ({ secret, topic, shop = 'example.myshopify.com', body, id = randomUUID() }: SignedShopify): Signer => {
   const content = text(body)
   const headers = {
@@ -117,28 +119,24 @@ const shopify = ({ secret, topic, shop = 'example.myshopify.com', body, id = ran
     'x-shopify-topic': topic,
     'x-shopify-shop-domain': shop,
     'x-shopify-event-id': id,
-    'x-shopify-hmac-sha256': mac(secret, content, 'base64'),
   }
-  return () => ({ headers, body: content })
+  return (at) => ({
+    headers: { ...headers, ...proof(recipes.shopify('x-shopify-'), secret, content, at) },
+    body: content,
+  })
 }
 
-/** https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
 const standardWebhooks = ({ secret, body, id = `msg_${randomUUID()}` }: SignedStandardWebhooks): Signer => {
   const content = text(body)
-  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
-  return (at) => {
-    const signature = `v1,${mac(key, `${id}.${seconds(at)}.${content}`, 'base64')}`
-    const headers = { 'webhook-id': id, 'webhook-timestamp': seconds(at), 'webhook-signature': signature }
-    return { headers: { ...JSON_TYPE, ...headers }, body: content }
-  }
+  const recipe = recipes.standardWebhooks('webhook-')
+  return (at) => ({ headers: { ...JSON_TYPE, ...proof(recipe, secret, content, at, id) }, body: content })
 }
 
 /** A signature over the body alone; other schemes of kind `hmac` sign by hand. */
-const hmac = (options: SignedHmac): Signer => {
-  const { secret, header, prefix = '', algorithm, encoding, headers, body } = options
+const hmac = ({ secret, headers, body, ...scheme }: SignedHmac): Signer => {
   const content = text(body)
-  const signature = prefix + mac(secret, content, encoding, algorithm)
-  return () => ({ headers: { ...JSON_TYPE, ...headers, [header.toLowerCase()]: signature }, body: content })
+  const recipe = recipes.hmac(scheme, scheme.header)
+  return (at) => ({ headers: { ...JSON_TYPE, ...headers, ...proof(recipe, secret, content, at) }, body: content })
 }
 
 /** Structured mode. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md */

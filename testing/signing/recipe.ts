@@ -3,8 +3,8 @@ import type { BinaryToTextEncoding } from 'node:crypto'
 export type SecretForm = 'utf8' | 'hex' | 'base64' | 'whsec'
 
 /**
- * How a provider signs, written for making signatures and for explaining them; independent of the code in
- * `adapters/sources` that verifies, so that each can find the other's mistakes.
+ * How a provider signs: for `signed` of the tests, for `sluice send`, and for `sluice verify`, which explains signatures.
+ * Independent of the code in `adapters/sources` that verifies, so that each can find the other's mistakes.
  */
 export interface Recipe {
   /** Header of the signature, in lower case. */

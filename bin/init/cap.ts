@@ -2,7 +2,12 @@ import { common, type Files, HANDLER, handlerTest, packageJson, type Wishes } fr
 
 /** A CAP project: Sluice as a plugin, configured in package.json, with the operator API and the cockpit. */
 export const capTemplate = (wishes: Wishes): Files => ({
-  'package.json': packageJson(wishes, { scripts: { start: 'cds-serve', test: 'node --test' }, cds: { requires } }),
+  'package.json': packageJson(wishes, {
+    scripts: { start: 'cds-serve', test: 'node --test' },
+    // CAP reads the store through it, for the cockpit.
+    dependencies: { '@cap-js/sqlite': wishes.versions.sqlite },
+    cds: { requires },
+  }),
   'srv/sluice.cds': "using from 'cap-sluice';\n",
   'srv/handlers/book-payment.js': HANDLER,
   'test/book-payment.test.js': handlerTest('../srv/handlers/book-payment.js'),

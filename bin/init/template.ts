@@ -40,12 +40,16 @@ export function testedVersions(): Versions {
 
 export const newSecret = (): string => `whsec_${randomBytes(24).toString('hex')}`
 
-/** @param scripts and other members of the template's own */
+/** @param own scripts, further dependencies and other members of the template's */
 export function packageJson(
   { name, versions }: Wishes,
-  own: { readonly scripts: Readonly<Record<string, string>>; readonly [member: string]: unknown },
+  own: {
+    readonly scripts: Readonly<Record<string, string>>
+    readonly dependencies?: Readonly<Record<string, string>>
+    readonly [member: string]: unknown
+  },
 ): string {
-  const { scripts, ...rest } = own
+  const { scripts, dependencies, ...rest } = own
   return json({
     name,
     version: '0.1.0',
@@ -54,7 +58,7 @@ export function packageJson(
     engines: { node: versions.node },
     scripts,
     dependencies: {
-      '@cap-js/sqlite': versions.sqlite,
+      ...dependencies,
       '@sap/cds': versions.cds,
       'cap-sluice': versions.sluice,
       express: versions.express,

@@ -30,7 +30,14 @@ export function filesOf(name: string, migration: Migration): Files {
   const versions = testedVersions()
   const handlers = Object.values(migration.subscriptions).map((each) => [`${each.handler}.js`, stub(each)])
   return {
-    'package.json': packageJson({ name, versions, secret: '' }, { scripts: { start: 'cds-serve' }, cds: { requires } }),
+    'package.json': packageJson(
+      { name, versions, secret: '' },
+      {
+        scripts: { start: 'cds-serve' },
+        dependencies: { '@cap-js/sqlite': versions.sqlite },
+        cds: { requires },
+      },
+    ),
     'srv/sluice.cds': "using from 'cap-sluice';\n",
     ...Object.fromEntries(handlers),
     '.gitignore': 'node_modules/\n.env\n*.db\n*.db-shm\n*.db-wal\n',

@@ -24,7 +24,7 @@ export const doctor = command({
   run: async (args, terminal) => {
     const folder = resolve(terminal.cwd, args.folder)
     const isProject = existsSync(join(folder, 'package.json'))
-    const remote = args.url !== undefined || terminal.env.SLUICE_URL !== undefined
+    const remote = args.url !== undefined || Boolean(terminal.env.SLUICE_URL)
     if (!isProject && !remote)
       throw usage(`${folder} holds no project (no package.json).`, 'Name its folder, or a gateway by --url.')
     const findings = [

@@ -1,7 +1,7 @@
 // Packs the package, looks at what it holds, and uses it from a project of its own: compiled JavaScript, no source condition.
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
 
 const ALLOWED =
   /^(dist|db|app|srv\/[\w-]+\.(cds|schema\.json)|testing\/.*\.cds|index\.cds|cds-plugin\.cjs|package\.json|README\.md|CHANGELOG\.md|LICENSE)/
@@ -23,6 +23,8 @@ const strangers = packed.files
 if (strangers.length > 0) throw new Error(`the package holds what it should not: ${strangers.join(', ')}`)
 if (packed.unpackedSize > MAX_UNPACKED_BYTES) throw new Error(`the package has grown to ${packed.unpackedSize} bytes`)
 execFileSync('tar', ['-xzf', packed.filename], { cwd: folder })
+const idle = unreachable(join(folder, 'package'))
+if (idle.length > 0) throw new Error(`no entry of the package leads to: ${idle.join(', ')}`)
 cpSync(join(folder, 'package'), join(folder, 'node_modules', 'cap-sluice'), { recursive: true })
 
 writeFileSync(join(folder, 'package.json'), '{ "name": "smoke", "type": "module", "private": true }')
@@ -61,3 +63,25 @@ if (outcome !== 'created' || rows.length !== 1) throw new Error('the packed pack
 execFileSync(process.execPath, ['use.js'], { cwd: folder, env, stdio: 'inherit' })
 rmSync(folder, { recursive: true, force: true })
 console.log(`the packed package works: ${packed.files.length} files, ${packed.size} bytes`)
+
+/** Modules that neither `exports` nor `bin` lead to, by an import (of types too) or by their name in a process or thread of their own. */
+function unreachable(home) {
+  const { exports, bin } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
+  const entries = [...Object.values(exports).map((each) => each.default), ...Object.values(bin)].filter(Boolean)
+  const started = globSync('dist/{testing/*/main.js,adapters/inbox/sqlite/thread.js}', { cwd: home })
+  const reached = new Set()
+  const visit = (path) => {
+    // The templates of `sluice init` have imports of their own.
+    if (reached.has(path) || !existsSync(join(home, path))) return
+    reached.add(path)
+    const text = ['.js', '.d.ts'].map((end) => readFileSync(join(home, path.replace(/\.js$/, end)), 'utf8')).join('\n')
+    for (const [, from] of text.matchAll(/\b(?:from|import)\b[\s(]*['"]([.#][^'"]+)['"]/g)) {
+      const target = from.startsWith('#domain/')
+        ? `dist/srv/domain/${from.slice('#domain/'.length)}.js`
+        : join(dirname(path), from)
+      if (/\.[jt]s$/.test(target)) visit(target.replace(/\.ts$/, '.js'))
+    }
+  }
+  for (const entry of [...entries, ...started]) visit(normalize(entry))
+  return globSync('dist/**/*.js', { cwd: home }).filter((path) => !reached.has(path))
+}

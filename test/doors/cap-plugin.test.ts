@@ -216,20 +216,31 @@ export class OrdersService extends cds.ApplicationService {
     })
   })
 
-  it('loads handler modules as CAP loads its own: tsx hooks no other way in a CommonJS app', async () => {
-    app = await capApp({
-      add: ['cjs'],
-      cds: { requires: { sluice: { ...sluice, subscriptions: { mod: { on: '*', handler: 'srv/mod' } } } } },
-      files: {
-        'srv/mod.ts': 'enum Word { Got } export default () => console.log(Word.Got)',
-        'hook.cjs': `require('node:module')._extensions['.ts'] = (module, file) =>
-  module._compile("exports.default = (event) => console.log('transpiled for ' + event.id)", file)`,
-      },
+  for (const [kind, add] of [
+    ['ESM', ['typescript']],
+    ['CommonJS', ['typescript', 'cjs']],
+  ] as const) {
+    it(`runs handler modules by the tsx of cds watch, which knows what Node alone does not: ${kind}`, async () => {
+      app = await capApp({
+        add,
+        cds: { requires: { sluice: { ...sluice, subscriptions: { mod: { on: '*', handler: 'srv/mod' } } } } },
+        files: {
+          ...ORDERS_MODEL,
+          'srv/mod.ts': `import { PermanentError, type Handler } from 'cap-sluice'
+enum Word { Got = 'got' }
+const handler: Handler = async ({ id }) => {
+  console.log(Word.Got, id)
+  if (id === 'dead') throw new PermanentError('for good')
+}
+export default handler`,
+        },
+      })
+      const running = await app.start({ command: 'watch' })
+      for (const id of ['dead', 'alive']) await running.deliver(id, {})
+      await running.says('got alive')
+      await running.says(/a dispatch needs an operator/)
     })
-    const running = await app.start({ env: { CDS_TYPESCRIPT: 'tsx', NODE_OPTIONS: '--require ./hook.cjs' } })
-    await running.deliver('o-1', {})
-    await running.says('transpiled for o-1')
-  })
+  }
 
   for (const compiler of ['typescript', 'typescript5']) {
     it(`type-checks in an app with ${compiler}`, async () => {

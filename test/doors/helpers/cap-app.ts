@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { checkoutFolder, oncePerRun } from '../../helpers/run.ts'
 import { packedPackage, plainEnv } from './packed.ts'
 
 const run = promisify(execFile)
@@ -83,8 +84,20 @@ entity Orders : managed { key ID : String(50); amount : Integer; }`,
 @requires: 'any' service OrdersService { entity Orders as projection on app.Orders; }`,
 }
 
+/** What `cds init` makes; many apps begin as a copy of it. */
+const initialized = (facets: string): Promise<string> =>
+  oncePerRun(`cds-init-${facets}`, async () => {
+    const home = join(checkoutFolder(), facets)
+    const folder = join(home, 'app')
+    mkdirSync(home, { recursive: true })
+    const env = { ...plainEnv(), HOME: home, CDS_USER_HOME: home }
+    await run(process.execPath, [CDS, 'init', folder, '--add', facets], { cwd: home, env })
+    return folder
+  })
+
 export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
   const { folder: sluice } = await packedPackage()
+  const project = await initialized(['nodejs', ...(options.add ?? [])].join(','))
   mkdirSync(join(ROOT, '.tmp'), { recursive: true })
   const home = mkdtempSync(join(ROOT, '.tmp', 'cap-app-'))
   const folder = join(home, 'app')
@@ -97,7 +110,6 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
     CDS_USER_HOME: home,
     ORDERS_SECRET: secret,
     PORT: '0',
-    ...(options.add?.includes('typescript') ? { CDS_TYPESCRIPT: 'true' } : {}),
     ...more,
   })
   const node = async (
@@ -115,8 +127,7 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
     writeFileSync(path(name), text)
   }
 
-  const facets = ['nodejs', ...(options.add ?? [])].join(',')
-  await run(process.execPath, [CDS, 'init', folder, '--add', facets], { cwd: home, env: env() })
+  cpSync(project, folder, { recursive: true })
   cpSync(sluice, path('node_modules/cap-sluice'), { recursive: true })
   const manifest = JSON.parse(readFileSync(path('package.json'), 'utf8'))
   for (const name of ['cap-sluice', ...(options.dependencies ?? [])]) manifest.dependencies[name] = '>=0'
@@ -126,9 +137,11 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
 
   function launch({ command = 'serve', args = ['--in-memory?'], env: more, uid }: StartOptions = {}) {
     const line = command === 'serve' ? [SERVE, ...args] : [CDS, 'watch', '--port', '0', ...args]
+    // `cds watch` finds tsx by itself.
+    const typescript = command === 'serve' && options.add?.includes('typescript')
     const child = spawn(process.execPath, line, {
       cwd: folder,
-      env: env(more),
+      env: env({ ...(typescript ? { CDS_TYPESCRIPT: 'true' } : {}), ...more }),
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: cds watch runs the server in a child.
       detached: true,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { expect } from 'chai'
 import { COMMAND_NAMES } from '../../bin/cli.ts'
-import { readGuide } from '../helpers/guide.ts'
+import { guideOf, readGuide } from '../helpers/guide.ts'
 import { type TestApp, testApp } from '../service/app.ts'
 import { type GuideReader, guideReader } from './reader.ts'
 
@@ -149,10 +149,10 @@ describe('guides, typed line by line', function () {
   }
 
   it(`${START} and ${CLI}`, async () => {
-    reader = await guideReader()
+    reader = await guideReader({ installs: true })
     const { blocks, commands } = readGuide(START)
     const [broken, mended] = blocks.filter(({ file }) => file === 'srv/handlers/book-payment.js')
-    const [init = '', enter = '', install = '', test = '', start = '', ...rest] = commands()
+    const [init = '', enter = '', install = '', test = '', doctor = '', start = '', ...rest] = commands()
     const [first = '', again = '', forged = '', list = '', second = '', dead = '', retry = '', done = '', ...more] =
       rest
     expect(more, 'every line is typed').to.deep.equal([])
@@ -164,7 +164,15 @@ describe('guides, typed line by line', function () {
     await reader.type(enter)
     await reader.type(install)
     expect(await reader.type(test)).to.match(/pass 1\n/)
+    const project = { SLUICE_URL: '' }
+    expect(await reader.type(doctor, project)).to.include('Nothing is broken.')
     await reader.type(start)
+    // What the new project's own README says, less what was typed by now.
+    const own = guideOf(reader.read('README.md'))
+      .commands()
+      .filter((line) => ![install, test, start].includes(line))
+    expect(own).to.have.length(3)
+    for (const line of own) await reader.type(line, line === 'npx sluice doctor' ? project : {})
     expect(await reader.type(first)).to.include('accepted')
     expect(await reader.type(again)).to.include('duplicate')
     expect(await reader.type(forged)).to.include('401')

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { freePort } from '../../demo/free-port.ts'
 import { packedPackage, plainEnv } from '../doors/helpers/packed.ts'
@@ -13,28 +14,40 @@ const ENDLESS: readonly (readonly [RegExp, RegExp])[] = [
   [/^npx sluice tail$/, /./],
 ]
 
+interface ReaderOptions {
+  /** `npm install` installs, far from this checkout; without it what an app needs is found in the checkout. */
+  readonly installs?: boolean
+}
+
 /**
- * Somebody who types a guide's lines, one after the other, in folders of their own. The registry is the only thing that is
- * not there: what `npm add` and `npx` would fetch is the packed package, everything else is found in this checkout.
+ * Somebody who types a guide's lines, one after the other, in folders of their own. The package is the only thing that no
+ * registry has: what `npm add`, `npm install` and `npx` would fetch of it is the packed one.
  */
-export async function guideReader() {
-  const { folder: sluice } = await packedPackage()
+export async function guideReader({ installs = false }: ReaderOptions = {}) {
+  const { folder: sluice, tarball } = await packedPackage()
   mkdirSync(join(ROOT, '.tmp'), { recursive: true })
-  const home = mkdtempSync(join(ROOT, '.tmp', 'reader-'))
+  const home = mkdtempSync(join(installs ? tmpdir() : join(ROOT, '.tmp'), 'reader-'))
   const port = await freePort()
   const stage = (name: string, script: string) =>
     writeFileSync(join(home, 'bin', name), `#!/bin/bash\nset -e\n${script}\n`, { mode: 0o755 })
   mkdirSync(join(home, 'bin'))
-  const path = `${join(home, 'bin')}:${dirname(process.execPath)}:${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`
+  const found = installs ? [] : [join(ROOT, 'node_modules/.bin')]
+  const path = [join(home, 'bin'), dirname(process.execPath), ...found, process.env.PATH].join(':')
   const fetched = `mkdir -p node_modules && cp -r '${sluice}' node_modules/cap-sluice`
-  const rest = `PATH="\${PATH#*:}" exec npm "$@"`
+  const real = `PATH="\${PATH#*:}" npm`
+  const install = installs
+    ? `${real} pkg set dependencies.cap-sluice='file:${tarball}' && ${real} install --prefer-offline --no-audit --no-fund`
+    : fetched
   stage(
     'npm',
-    `case "$1" in install) ${fetched};; add) ${fetched}; npm pkg set dependencies.$2='>=0';; *) ${rest};; esac`,
+    `case "$1" in install) ${install};; add) ${fetched}; npm pkg set dependencies.$2='>=0';; *) ${real} "$@";; esac`,
   )
+  // What the project has installed, as npx does, and without npx, which takes a second.
   stage(
     'npx',
-    `case "$1" in sluice|cap-sluice) shift;; *) exit 127;; esac\nexec node '${sluice}/dist/bin/sluice.js' "$@"`,
+    `case "$1" in sluice|cap-sluice) ;; *) exit 127;; esac
+if [ -x "node_modules/.bin/$1" ]; then exec "node_modules/.bin/$@"; fi
+shift; exec node '${sluice}/dist/bin/sluice.js' "$@"`,
   )
   let cwd = home
   const running = new Set<{ child: ChildProcess; output: () => string }>()
@@ -49,6 +62,7 @@ export async function guideReader() {
         PATH: path,
         HOME: home,
         CDS_USER_HOME: home,
+        npm_config_cache: process.env.npm_config_cache ?? join(homedir(), '.npm'),
         PORT: String(port),
         SLUICE_URL: `http://localhost:${port}`,
         ...env,

@@ -13,8 +13,10 @@ interface Guide {
 }
 
 /** @param path of a Markdown file, from the root of the repository */
-export function readGuide(path: string): Guide {
-  const text = readFileSync(join(ROOT, path), 'utf8')
+export const readGuide = (path: string): Guide => guideOf(readFileSync(join(ROOT, path), 'utf8'))
+
+/** @param text of a Markdown file */
+export function guideOf(text: string): Guide {
   const blocks = [...text.matchAll(BLOCK)].map(([, language = '', file, block = '']) => ({
     language,
     file,

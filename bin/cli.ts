@@ -17,6 +17,7 @@ import { verify } from './commands/verify.ts'
 import { describeFault, EXIT, exitOf } from './exit.ts'
 import { explainUsage, Misused } from './misused.ts'
 import type { Terminal } from './terminal.ts'
+import { wrap } from './text.ts'
 
 // Commands import what is large (HTTP client, sources, XML) when they run: help and completion answer at once.
 // biome-ignore lint/suspicious/noExplicitAny: each command knows its own options; the list knows none
@@ -56,7 +57,9 @@ export async function main(words: readonly string[], terminal: Terminal): Promis
     return code
   } catch (thrown) {
     const fault = thrown instanceof Misused ? await explain(thrown, words, terminal) : thrown
-    terminal.note(describeFault(fault, words.includes('--json')))
+    const json = words.includes('--json')
+    const { columns = Number.POSITIVE_INFINITY } = json ? {} : terminal
+    for (const line of describeFault(fault, json).split('\n')) terminal.note(wrap(line, columns))
     return exitOf(fault)
   }
 }

@@ -14,19 +14,21 @@ export const cut = (text: string, width: number): string =>
 
 export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
-/** Breaks text at blanks; a word that is too long stays whole. */
-export function wrap(text: string, width: number, indent = ''): string {
+/**
+ * Breaks text at blanks; a word that is too long stays whole.
+ * @param indent of every line but the first, which has `first` before it
+ */
+export function wrap(text: string, width: number, indent = '', first = ''): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
     const next = line ? `${line} ${word}` : word
-    // The first line stands without the indent.
-    if (line && (lines.length > 0 ? indent.length : 0) + next.length > width) {
+    if (line && (lines.length > 0 ? indent : first).length + next.length > width) {
       lines.push(line)
       line = word
     } else line = next
   }
-  return [...lines, line].join(`\n${indent}`)
+  return first + [...lines, line].join(`\n${indent}`)
 }
 
 /** A span of time as people say it. */

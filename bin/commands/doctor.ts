@@ -85,9 +85,10 @@ const MARKS: Readonly<Record<Level, readonly [string, Style]>> = {
 function print(findings: readonly Finding[], { out, paint, columns = 100 }: Terminal): void {
   for (const { check, level, message, remedy } of findings) {
     const [mark, style] = MARKS[level]
-    const text = `${mark} ${check}: ${message}`.split('\n').map((line) => wrap(safe(line), columns, '  '))
-    out(text.join('\n  ').replace(mark, paint(style, mark)))
-    if (remedy) out(`  ${wrap(remedy, columns, '  ')}`)
+    const lines = `${mark} ${check}: ${message}`.split('\n')
+    const text = lines.map((line, n) => wrap(safe(line), columns, '  ', n === 0 ? '' : '  '))
+    out(text.join('\n').replace(mark, paint(style, mark)))
+    if (remedy) out(wrap(remedy, columns, '  ', '  '))
   }
   const count = findings.filter(isBroken).length
   out(

@@ -76,9 +76,9 @@ function print({ source, steps, risks }: Report, action: 'plan' | 'apply', termi
   const { out, paint, columns = 100 } = terminal
   const verb = action === 'plan' ? 'would' : 'did'
   out(`${paint('bold', safe(source))}: ${steps.length === 0 ? 'nothing differs' : verb}`)
-  for (const step of steps) out(`  ${wrap(safe(step), columns, '    ')}`)
+  for (const step of steps) out(wrap(safe(step), columns, '    ', '  '))
   for (const { severity, text } of risks) {
     const style = severity === 'alarm' ? 'red' : 'yellow'
-    out(`  ${paint(style, severity)} ${wrap(safe(text), columns, '    ')}`)
+    out(wrap(`${severity} ${safe(text)}`, columns, '    ', '  ').replace(severity, paint(style, severity)))
   }
 }

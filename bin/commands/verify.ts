@@ -143,6 +143,6 @@ function print(
   for (const [index, { code, detail, remedy }] of causes.entries()) {
     const said = `${index === 0 ? 'Most likely' : 'And'}: ${safe(detail)}. [${code}]`
     out(wrap(said, columns, '  ').replace(`[${code}]`, paint('dim', `[${code}]`)))
-    out(`  ${wrap(remedy, columns, '  ')}`)
+    out(wrap(remedy, columns, '  ', '  '))
   }
 }

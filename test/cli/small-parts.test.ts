@@ -275,6 +275,7 @@ describe('small parts of the command line', () => {
 
   it('wrap, span and find the word that was meant', () => {
     expect(wrap('one two three', 8, '  ')).to.equal('one two\n  three')
+    expect(wrap('one two', 8, '  ', '  ')).to.equal('  one\n  two')
     expect([span(1_000), span(119_000), span(120_000), span(7_200_000), span(-172_800_000)]).to.deep.equal([
       '1 second',
       '119 seconds',

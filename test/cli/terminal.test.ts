@@ -55,6 +55,7 @@ describeUnix('sluice in a terminal', () => {
     ['tail', '--once'],
     ['doctor', '/nowhere'],
     ['verify', 'github', '--secret', 'env:SECRET', '--body', 'test/cli/fixtures/failing.json'],
+    ['evnts', 'of', 'yesterday'],
     ['--help'],
     ['send', '--help'],
     ['verify', '--help'],

@@ -52,7 +52,10 @@ function foreign(base: string, { status, headers }: Answer): SluiceError {
   const type = String(headers['content-type'] ?? 'no content type').split(';')[0]
   return new SluiceError('gateway-foreign', `${base} answered ${status} with ${safe(String(type))}: no operator API.`, {
     retry: 'never',
-    remedy: 'Is --url the base address of the gateway, without a path, and no log-on page in between?',
+    remedy:
+      status === 404
+        ? "Is --url the gateway's base address? Its operator API comes by `using from 'cap-sluice'`; the SDK alone has none."
+        : 'Is --url the base address of the gateway, without a path, and no log-on page in between?',
   })
 }
 

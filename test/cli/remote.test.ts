@@ -63,6 +63,13 @@ describe('a remote gateway', () => {
     expect(send.stderr).to.include('with a web page: no webhook')
   })
 
+  it('that has no operator API is told where it comes from', async () => {
+    const url = await serve((_request, response) => void response.writeHead(404).end('<pre>Cannot GET</pre>'))
+    const { code, stderr } = await here(['events'], { env: { SLUICE_URL: url, SLUICE_USER: 'operator' } })
+    expect(code).to.equal(3)
+    expect(stderr).to.include("using from 'cap-sluice'").and.include('the SDK alone has none')
+  })
+
   it('that redirects to a log-on page gets no credentials there', async () => {
     let followed = 0
     const url = await serve((request, response) => {

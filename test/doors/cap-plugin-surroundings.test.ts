@@ -169,14 +169,21 @@ it('books the order', async () => {
       })
     }
 
-    it("leaves its tables out of CAP's own deployer, also without the plugin there", async () => {
-      const folder = await inApp(requires, MODEL, ['@cap-js/postgres'])
+    it("boots as cds build makes it, with its tables left out of CAP's own deployer", async () => {
+      const files = { ...MODEL, 'srv/server.js': FILES['server.js'] }
+      const folder = await inApp(requires, files, ['@cap-js/postgres'])
       await folder.cds('build', '--production')
       await folder.deploy(bound(), 'gen/pg')
       const [found] = await database.sql("SELECT to_regclass('app_orders') AS app, to_regclass('sluice_events') AS own")
       expect(found).to.deep.equal({ app: 'app_orders', own: null })
       const served = JSON.parse(folder.read('gen/srv/srv/csn.json'))
       expect(served.definitions['sluice.Events']).not.to.have.property('@cds.persistence.skip')
+      // There CAP looks for code beside our model by the package's name: `exports` must let it look.
+      const running = await folder.start({ args: [], env: bound(), from: 'gen/srv' })
+      expect((await running.deliver('o-1', { amount: 4 })).status).to.equal(200)
+      expect((await running.rows(ORDERS, 1))[0]).to.include({ ID: 'o-1', amount: 4 })
+      expect((await fetch(running.url + COCKPIT)).status).to.equal(200)
+      expect((await fetch(`${running.url}/cockpit/`)).status).to.equal(200)
     })
   })
 

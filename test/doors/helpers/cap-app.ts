@@ -51,6 +51,8 @@ export interface CapApp {
 interface StartOptions {
   readonly command?: 'serve' | 'watch'
   readonly args?: readonly string[]
+  /** Below the app, where it is not the app itself: what `cds build` made. */
+  readonly from?: string
   readonly env?: Readonly<Record<string, string>>
   readonly uid?: number
 }
@@ -135,12 +137,12 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
   write('package.json', JSON.stringify(manifest, null, 2))
   for (const [name, text] of Object.entries(options.files ?? {})) write(name, text)
 
-  function launch({ command = 'serve', args = ['--in-memory?'], env: more, uid }: StartOptions = {}) {
+  function launch({ command = 'serve', args = ['--in-memory?'], from = '.', env: more, uid }: StartOptions = {}) {
     const line = command === 'serve' ? [SERVE, ...args] : [CDS, 'watch', '--port', '0', ...args]
     // `cds watch` finds tsx by itself.
     const typescript = command === 'serve' && options.add?.includes('typescript')
     const child = spawn(process.execPath, line, {
-      cwd: folder,
+      cwd: path(from),
       env: env({ ...(typescript ? { CDS_TYPESCRIPT: 'true' } : {}), ...more }),
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: cds watch runs the server in a child.

@@ -16,7 +16,7 @@ export interface Project {
   readonly sluice: Readonly<Record<string, unknown>> | undefined
 }
 
-/** @throws SluiceError `no-project` where the folder has no `@sap/cds` */
+/** @throws SluiceError `no-project` where the folder has no `@sap/cds`; `configuration` where that cannot read its files */
 export function loadProject(folder: string): Project {
   const require = createRequire(join(folder, 'package.json'))
   if (!resolveFrom(folder, '@sap/cds')) {
@@ -27,9 +27,21 @@ export function loadProject(folder: string): Project {
   }
   const facade = require('@sap/cds') as typeof cds
   facade.root = folder
-  const env = facade.env as unknown as { requires?: unknown }
-  const requires = JSON.parse(JSON.stringify(env.requires ?? {}))
+  const requires = requiresOf(facade)
   return { folder, facade, requires, sluice: requires.sluice || undefined }
+}
+
+function requiresOf(facade: typeof cds): Project['requires'] {
+  try {
+    return JSON.parse(JSON.stringify(facade.env.requires ?? {}))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new SluiceError('configuration', `CAP cannot read the configuration: ${why.replace(/\.?$/, '.')}`, {
+      retry: 'never',
+      remedy: 'Mend package.json or .cdsrc.json.',
+      cause,
+    })
+  }
 }
 
 /** The real folder of a package as a file in `folder` would load it. */

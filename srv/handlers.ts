@@ -48,7 +48,7 @@ async function loaded(file: string, setting: string, load: Load): Promise<unknow
 function remedyFor(thrown: unknown): string {
   const said = thrown instanceof Error ? thrown.message : ''
   if (/token 'export'|import statement/.test(said)) {
-    return 'Write module.exports = async (event, context) => { … }, or "type": "module" into package.json.'
+    return 'Mend the module; in CommonJS write module.exports = async (event, context) => { … }, or "type": "module" into package.json.'
   }
   if (/^(module|exports|require) is not defined/.test(said)) {
     return 'Write export default async (event, context) => { … }, or name it .cjs.'

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { SluiceError } from '#domain/errors'
 import { command } from '../command.ts'
 import { checkConfiguration } from '../doctor/configuration.ts'
-import { broken, type Finding, type Level } from '../doctor/finding.ts'
+import { type Finding, fault, type Level } from '../doctor/finding.ts'
 import { checkGateway } from '../doctor/gateway.ts'
 import { checkCds, checkNode, checkPackage } from '../doctor/versions.ts'
 import { EXIT, usage } from '../exit.ts'
@@ -57,15 +57,8 @@ async function checkProject(folder: string, terminal: Terminal): Promise<Finding
       await checkPort(process.env),
     ]
   } catch (thrown) {
-    if (thrown instanceof SluiceError || !(thrown instanceof Error)) throw thrown
-    return [
-      ...first,
-      broken(
-        'configuration',
-        `CAP cannot read the configuration: ${thrown.message}`,
-        'Mend package.json or .cdsrc.json.',
-      ),
-    ]
+    if (!(thrown instanceof SluiceError)) throw thrown
+    return [...first, fault('configuration', thrown)]
   }
 }
 

@@ -233,6 +233,15 @@ describe('sluice doctor', () => {
     expect((await examine(SET)).of('store')[0]).to.include({ message: '@cap-js/sqlite is not installed.' })
   })
 
+  it('names the file that CAP cannot read, as every command does that asks the project', async () => {
+    project(SOUND, { ...HANDLER, '.cdsrc.json': '{ "requires": {' })
+    const { of } = await examine(SET)
+    expect(of('configuration')[0]?.message).to.match(/^CAP cannot read the configuration: .*\.cdsrc\.json: /)
+    const { code, stderr } = await sluice(['send', '--source', 'stripe'], { cwd: folder, env: SET })
+    expect(code).to.equal(1)
+    expect(stderr).to.match(/cannot read .*\.cdsrc\.json: .* Mend package\.json or \.cdsrc\.json\.\n$/)
+  })
+
   it('says that a plugin without configuration does nothing', async () => {
     project(undefined)
     expect((await examine()).of('configuration')[0]).to.include({ level: 'skipped' })

@@ -75,6 +75,20 @@ describe('cds add sluice', function () {
     expect(json('package.json').dependencies['@cap-js/sqlite']).to.match(/^\^3/)
   })
 
+  it('goes with the versions that cds add brings: npm refuses a peer that does not', async () => {
+    app = await capApp()
+    await app.cds('add', 'postgres,hana,xsuaa')
+    const { dependencies, devDependencies } = json('package.json') as Record<string, Record<string, string>>
+    const brought = Object.entries({ ...devDependencies, ...dependencies })
+    const peers = JSON.parse(readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8')).peerDependencies
+    const shared = brought.filter(([name]) => name in peers)
+    expect(shared.map(([name]) => name)).to.include.members(['@cap-js/postgres', '@cap-js/hana', '@sap/xssec'])
+    for (const [name, range] of shared) {
+      const major = /\d+/.exec(range)?.[0]
+      expect(peers[name], `${name} ${range}`).to.match(new RegExp(`\\^${major}(\\.|$)`))
+    }
+  })
+
   it('keeps the secret out of everything that is committed', async () => {
     app = await capApp()
     await app.cds('add', 'sluice')

@@ -5,7 +5,8 @@ import { SluiceError, toFault } from '#domain/errors'
 import type { Handler } from './runtime/handler.ts'
 
 /** CommonJS and ESM alike; TypeScript only where the process runs it. */
-const EXTENSIONS = ['.js', '.mjs', '.cjs', '/index.js', ...(process.env.CDS_TYPESCRIPT ? ['.ts', '/index.ts'] : [])]
+const SCRIPTS = ['.ts', '/index.ts']
+const EXTENSIONS = ['.js', '.mjs', '.cjs', '/index.js', ...(process.env.CDS_TYPESCRIPT ? SCRIPTS : [])]
 
 /** Imports a module by its path. */
 export type Load = (file: string) => Promise<Record<string, unknown>>
@@ -26,7 +27,7 @@ export async function loadHandler(
     (each) => /\.[cm]?[jt]s$/.test(each) && existsSync(each),
   )
   const setting = `sluice.subscriptions.${subscription}.handler`
-  if (!file) throw refused(setting, `there is no module ${path}.`, 'Write it from the project root, without extension.')
+  if (!file) throw missing(setting, path, base)
   const handler = pick(await loaded(file, setting, load))
   if (handler) return handler
   throw refused(
@@ -34,6 +35,17 @@ export async function loadHandler(
     `${path} exports no handler.`,
     'Export a function as default: export default async (event, context) => { … }',
   )
+}
+
+function missing(setting: string, path: string, base: string): SluiceError {
+  const script = SCRIPTS.find((extension) => existsSync(base + extension))
+  return script
+    ? refused(
+        setting,
+        `${path}${script} is TypeScript, which this process does not run.`,
+        'Start it by cds watch, set CDS_TYPESCRIPT=true, or compile it before, as cds build does with cds-typer.',
+      )
+    : refused(setting, `there is no module ${path}.`, 'Write it from the project root, without extension.')
 }
 
 async function loaded(file: string, setting: string, load: Load): Promise<unknown> {

@@ -55,6 +55,12 @@ describe('what an app can do wrong', function () {
       /sluice\.subscriptions\.mine\.handler: there is no module srv\/nowhere/,
     ],
     [
+      'has a handler in TypeScript, started by what runs none',
+      handler('srv/typed'),
+      { 'srv/typed.ts': 'export default () => {}' },
+      /srv\/typed\.ts is TypeScript, which this process does not run\. .*cds watch.*CDS_TYPESCRIPT=true.*cds build/,
+    ],
+    [
       'has a handler module that throws at import',
       handler('srv/broken'),
       { 'srv/broken.js': "throw new TypeError('missing table')" },

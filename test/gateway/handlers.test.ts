@@ -13,8 +13,8 @@ describe('handler modules in the other module system', () => {
 
   // What a new user meets first: the file of a guide in a package of the other kind.
   for (const [type, text, remedy] of [
-    ['commonjs', 'export default async () => {}', /Write module\.exports = .*"type": "module"/],
-    ['commonjs', "import fs from 'node:fs'\nmodule.exports = async () => fs", /Write module\.exports = /],
+    ['commonjs', 'export default async () => {}', /in CommonJS write module\.exports = .*"type": "module"/],
+    ['commonjs', "import fs from 'node:fs'\nmodule.exports = async () => fs", /in CommonJS write module\.exports = /],
     ['module', 'module.exports = async () => {}', /Write export default .*\.cjs/],
     ['module', "const fs = require('node:fs')\nexport default async () => fs", /Write export default /],
     ['module', 'throw new Error("not today")', /not today.* Mend the module\.$/],

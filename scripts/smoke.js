@@ -68,7 +68,7 @@ console.log(`the packed package works: ${packed.files.length} files, ${packed.si
 function unreachable(home) {
   const { exports, bin } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8'))
   const entries = [...Object.values(exports).map((each) => each.default), ...Object.values(bin)].filter(Boolean)
-  const started = globSync('dist/{testing/*/main.js,adapters/inbox/sqlite/thread.js}', { cwd: home })
+  const started = globSync('dist/{testing/*/main.js,adapters/**/*thread.js}', { cwd: home })
   const reached = new Set()
   const visit = (path) => {
     // The templates of `sluice init` have imports of their own.

@@ -1,5 +1,12 @@
 #!/usr/bin/env node
-import { main } from './cli.ts'
-import { processTerminal } from './terminal.ts'
+import { isInRange, nodeRange } from './node-range.ts'
 
-process.exitCode = await main(process.argv.slice(2), processTerminal())
+// Before anything that an older Node cannot even load.
+const { node } = process.versions
+if (isInRange(node, nodeRange())) {
+  const [{ main }, { processTerminal }] = await Promise.all([import('./cli.ts'), import('./terminal.ts')])
+  process.exitCode = await main(process.argv.slice(2), processTerminal())
+} else {
+  process.stderr.write(`Node ${node} is too old: Sluice needs ${nodeRange()}. Install a newer Node.\n`)
+  process.exitCode = 1
+}

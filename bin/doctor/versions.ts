@@ -1,28 +1,18 @@
 import { existsSync, globSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { isInRange, nodeRange } from '../node-range.ts'
 import { resolveFrom, versionIn } from '../project.ts'
 import { broken, type Finding, ok, skipped, warning } from './finding.ts'
 
 interface OwnPackage {
-  readonly engines: { readonly node: string }
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 
 const own = (): OwnPackage => createRequire(import.meta.url)('cap-sluice/package.json') as OwnPackage
 
-/** Whether a version is in a range of the forms `>=22.12` and `^10.1.0`. */
-export function isInRange(version: string, range: string): boolean {
-  const [, caret = '', major = '0', minor = '0', patch = '0'] =
-    /^(\^|>=)(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(range) ?? []
-  const [a = 0, b = 0, c = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
-  if (caret === '^' && a !== Number(major)) return false
-  const difference = a - Number(major) || b - Number(minor) || c - Number(patch)
-  return difference >= 0
-}
-
 export function checkNode(version: string = process.versions.node): Finding {
-  const { node } = own().engines
+  const node = nodeRange()
   return isInRange(version, node)
     ? ok('node', `Node ${version}`)
     : broken('node', `Node ${version} is too old: Sluice needs ${node}.`, 'Install a newer Node.')

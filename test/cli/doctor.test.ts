@@ -1,14 +1,14 @@
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'chai'
-import { isInRange } from '../../bin/doctor/versions.ts'
+import { isInRange } from '../../bin/node-range.ts'
 import { freePort } from '../../demo/free-port.ts'
-import { endAll, ROOT, sluice } from './helpers/cli.ts'
+import { endAll, NODE_COMMAND, ROOT, sluice } from './helpers/cli.ts'
 import { CALLER, SOURCES, testGateway } from './helpers/gateway.ts'
 
 interface Finding {
@@ -251,6 +251,18 @@ describe('sluice doctor', () => {
     const { code, stderr } = await sluice(['doctor'], { cwd: folder })
     expect(code).to.equal(2)
     expect(stderr).to.include('holds no project (no package.json)')
+  })
+
+  it('says so on a Node that cannot load the command line', async () => {
+    const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })"
+    const [node = '', ...rest] = NODE_COMMAND
+    const command = [node, '--import', `data:text/javascript,${encodeURIComponent(old)}`, ...rest]
+    const { code, stdout, stderr } = await sluice(['doctor', folder], { command })
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
+    expect(stderr).to.match(/^Node 20\.20\.2 is too old: Sluice needs >=22\.12\. Install a newer Node\.\n$/)
+    // What it imports before it has looked must load there.
+    const entry = readFileSync(join(ROOT, 'bin/sluice.ts'), 'utf8')
+    expect([...entry.matchAll(/^import .* from '(.*)'/gm)].map(([, from]) => from)).to.deep.equal(['./node-range.ts'])
   })
 
   it('reads ranges of versions', () => {

@@ -76,12 +76,13 @@ export class AttemptScope {
   }
 }
 
-/** What one target's session may do, and tells. */
+/** What one target's session may do, and tells. All its own, so that whoever wraps a target may pass `{ ...scope }` on. */
 class TargetScope implements WriteScope {
   readonly dispatch: string
   readonly run: number
   readonly firstTry: boolean
   declare readonly lastSentAt?: Date
+  declare readonly signal: AbortSignal
   readonly #attempt: AttemptScope
   readonly #target: string
   readonly #clock: Clock
@@ -101,29 +102,22 @@ class TargetScope implements WriteScope {
     this.#attempt = attempt
     this.#target = target
     this.#clock = clock
+    Object.defineProperty(this, 'signal', TargetScope.#SIGNAL)
   }
 
-  get signal(): AbortSignal {
-    return this.#attempt.signal
+  static readonly #SIGNAL: PropertyDescriptor & ThisType<TargetScope> = {
+    enumerable: true,
+    get() {
+      return this.#attempt.signal
+    },
   }
 
-  now(): Date {
-    return this.#clock.now()
-  }
+  readonly now = (): Date => this.#clock.now()
+  readonly requestId = (step: string): string => requestId(this.dispatch, this.run, step)
+  readonly guard = (): void => this.#attempt.guard()
+  readonly sent = (): (() => void) => this.#attempt.sending()
 
-  requestId(step: string): string {
-    return requestId(this.dispatch, this.run, step)
-  }
-
-  guard(): void {
-    this.#attempt.guard()
-  }
-
-  sent(): () => void {
-    return this.#attempt.sending()
-  }
-
-  wrote({ type, key, version, over }: Parameters<WriteScope['wrote']>[0]): void {
+  readonly wrote: WriteScope['wrote'] = ({ type, key, version, over }) => {
     const { effects } = this.#attempt
     const [scope, object] = [`target:${this.#target}`, objectName({ type, key })]
     const last = effects.findLast((effect) => effect.scope === scope && effect.object === object)

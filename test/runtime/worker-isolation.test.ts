@@ -253,6 +253,22 @@ describe('worker: what handlers may do to it', () => {
     expect(gettersOf(first.targets)).to.deep.equal(gettersOf(second.targets))
   })
 
+  it('gives targets a scope that whoever wraps them may copy', async () => {
+    const erp = fakeTarget()
+    const wrapped: typeof erp.target = { ...erp.target, session: (scope) => erp.target.session({ ...scope }) }
+    const { worker, send, dispatch } = workshop({ targets: { erp: wrapped } })
+    const handler: Handler = async (_event, { targets }) => targets.erp?.create('Orders', {}, { reference: 'r' })
+    const one = await worker({ handler })
+    const event = await send()
+    await one.tick()
+    expect(dispatch(event).status).to.equal('done')
+    const [scope] = erp.scopes.map(({ signal, guard, sent, now, requestId, wrote }) => [
+      signal instanceof AbortSignal,
+      [guard, sent, now, requestId, wrote].every((each) => typeof each === 'function'),
+    ])
+    expect(scope).to.deep.equal([true, true])
+  })
+
   it('keeps payloads and secrets that errors quote out of the log', async () => {
     const { worker, send, log, attempts } = workshop()
     const one = await worker({

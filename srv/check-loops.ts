@@ -1,9 +1,8 @@
 import { SluiceError } from '#domain/errors'
 import { topicsMeet } from '#domain/topic'
+import { CONVENTIONAL_PREFIX, conventionalTopic } from '../adapters/event-mesh/topic.ts'
 import type { SluiceConfig } from './config.ts'
 import { type Services, settingsOf, toConnection } from './wire-mesh.ts'
-
-const DEFAULT_PREFIX = '$namespace/ce/'
 
 /**
  * A subscription that publishes to a topic of the very queue it takes events from would feed itself.
@@ -14,8 +13,10 @@ export function checkLoops({ sources = {}, targets = {}, subscriptions = {} }: S
     const target = publish && targets[publish.target]
     if (!publish || !target?.broker) continue
     const { namespace = '$namespace', messaging } = toConnection(target.broker, services)
-    const prefix = target.publishPrefix ?? DEFAULT_PREFIX
-    const written = publish.topic ? [publish.topic] : [on].flat().map((type) => prefix + topicOf(type))
+    const prefix = target.publishPrefix ?? CONVENTIONAL_PREFIX
+    const written = publish.topic
+      ? [publish.topic]
+      : [on].flat().map((type) => conventionalTopic(widened(type), prefix))
     const topics = written.map((topic) => topic.replaceAll('$namespace', namespace))
     for (const [source, config] of Object.entries(sources)) {
       const { broker, subscribe } = settingsOf(config)
@@ -32,5 +33,5 @@ export function checkLoops({ sources = {}, targets = {}, subscriptions = {} }: S
   }
 }
 
-/** `commerce.order.*` → `commerce/order/*`; a segment that a wildcard cuts may be any. */
-const topicOf = (type: string): string => type.replaceAll('.', '/').replace(/[^/]*\*$/, '*')
+/** `commerce.ord*` → `commerce.*`: in a topic, a segment that a wildcard cuts may be any. */
+const widened = (type: string): string => type.replace(/[^./]*\*$/, '*')

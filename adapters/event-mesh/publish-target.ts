@@ -3,7 +3,7 @@ import type { Publishable, PublishOptions, Target, TargetSession, WriteScope } f
 import { toStructured } from './cloud-event.ts'
 import { type MeshConnection, misconfigured } from './connection.ts'
 import { createRest, type MeshRest, type RestOptions, segment } from './rest.ts'
-import { conventionalTopic, toTopic } from './topic.ts'
+import { CONVENTIONAL_PREFIX, conventionalTopic, toTopic } from './topic.ts'
 
 /** Where events are published, and under which topics. */
 export interface PublishTargetOptions extends RestOptions {
@@ -20,7 +20,7 @@ export interface PublishTargetOptions extends RestOptions {
  * @throws SluiceError `configuration`
  */
 export function eventMeshTarget(options: PublishTargetOptions): Target {
-  const { connection, publishPrefix = '$namespace/ce/' } = options
+  const { connection, publishPrefix = CONVENTIONAL_PREFIX } = options
   const { namespace } = connection
   const source = options.source ?? (namespace ? `/${namespace}` : undefined)
   if (!source) throw misconfigured('the target has no source.', 'Set "source", or "namespace" of the broker.')

@@ -22,5 +22,8 @@ export function toTopic(text: string, namespace: string | undefined): string {
   })
 }
 
-/** As CAP's `format: cloudevents` has it: `<namespace>/ce/` and the type with slashes. */
+/** As CAP's `format: cloudevents` has it. */
+export const CONVENTIONAL_PREFIX = '$namespace/ce/'
+
+/** The prefix, and the type with slashes. */
 export const conventionalTopic = (type: string, prefix: string): string => prefix + type.replaceAll('.', '/')

@@ -1,5 +1,6 @@
 import { extname } from 'node:path'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
+import { ownThread } from '#domain/own-thread'
 import type { Awaitable } from '#domain/source'
 import { bad } from './body.ts'
 import { readXml, type XmlParts, type XmlWork } from './xml-reading.ts'
@@ -18,13 +19,10 @@ export const readXmlApart = (work: XmlWork): Awaitable<XmlParts> =>
 const EXTENSION = extname(import.meta.filename)
 const SCRIPT = new URL(`./xml-thread${EXTENSION}`, import.meta.url)
 
-/** What the host preloads is none of this thread's business; our own sources are found by a condition. */
 const options = (): WorkerOptions => ({
   name: 'sluice-xml',
   resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
-  ...(EXTENSION === '.ts'
-    ? { execArgv: ['--conditions=sluice-source'] }
-    : { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } }),
+  ...ownThread(EXTENSION, process.env),
 })
 
 let thread: Worker | undefined

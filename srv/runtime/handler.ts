@@ -90,11 +90,7 @@ class Event {
 
 export const toHandlerEvent = (stored: StoredEvent): HandlerEvent => new Event(stored) as unknown as HandlerEvent
 
-/** A look at the attempt's end. */
-interface Ending {
-  readonly signal: AbortSignal
-  readonly aborted: boolean
-}
+type Ending = Pick<HandlerContext, 'signal' | 'aborted'>
 
 /**
  * The context, with `signal` and `aborted` as getters. They are the same two for every attempt, found by a private field:

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { Handler } from '../../srv/runtime/handler.ts'
 import { fakeTarget } from '../helpers/fake-target.ts'
 import { type EventPlan, required, workshop } from '../helpers/workshop.ts'
 
@@ -221,6 +222,17 @@ describe('worker: echo', () => {
     }
   }
 
+  /** Makes version `first` of the one before, and the next of that. */
+  const writingTwice = (first: number, changed: (version: string) => void) => ({
+    name: 'twice',
+    on: ['shop.return'],
+    handler: (async (_event, { targets }) => {
+      await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(first), etag: at(first - 1) })
+      await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(first + 1), etag: at(first) })
+      changed(at(first + 1))
+    }) satisfies Handler,
+  })
+
   // Mutation tried: without what lies beneath, the user's change ends as an echo and nobody is told of it.
   it("is not its own write where somebody's change lies beneath that nobody has seen", async () => {
     const { write, told, changed, handled } = await bothDirections()
@@ -248,15 +260,7 @@ describe('worker: echo', () => {
     const { told, changed, handled, worker, send, dispatch } = await bothDirections()
     changed(at(1))
     await told('seen')
-    const twice = await worker({
-      name: 'twice',
-      on: ['shop.return'],
-      handler: async (_event, { targets }) => {
-        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(3), etag: at(2) })
-        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(4), etag: at(3) })
-        changed(at(4))
-      },
-    })
+    const twice = await worker(writingTwice(3, changed))
     const returned = await send({ type: 'shop.return', lane: 'Order/1' })
     await twice.tick()
     expect(dispatch(returned, 'twice')).to.include({ status: 'done' })
@@ -268,15 +272,7 @@ describe('worker: echo', () => {
     const { told, changed, handled, worker, send } = await bothDirections()
     changed(at(1))
     await told('seen')
-    const twice = await worker({
-      name: 'twice',
-      on: ['shop.return'],
-      handler: async (_event, { targets }) => {
-        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(2), etag: at(1) })
-        await targets.erp?.update('Orders', { ID: '1' }, {}, { version: at(3), etag: at(2) })
-        changed(at(3))
-      },
-    })
+    const twice = await worker(writingTwice(2, changed))
     await send({ type: 'shop.return', lane: 'Order/1' })
     await twice.tick()
     expect(await told('ours')).to.include({ status: 'skipped', reason: 'echo' })

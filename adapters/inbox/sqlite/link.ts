@@ -1,5 +1,6 @@
 import { extname } from 'node:path'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
+import { ownThread } from '#domain/own-thread'
 import type { Admin } from '#domain/ports'
 import { rejected, unavailable } from './errors.ts'
 import { type Answers, type Call, type Calls, fromWire, type StoreFile } from './wire.ts'
@@ -25,13 +26,10 @@ const MANY_TRANSACTIONS = 'retain' satisfies keyof Admin
 const EXTENSION = extname(import.meta.filename)
 const SCRIPT = new URL(`./thread${EXTENSION}`, import.meta.url)
 
-/** What the host preloads is none of this thread's business; our own sources are found by a condition. */
 const options = (): WorkerOptions => ({
   name: 'sluice-store',
   resourceLimits: { maxYoungGenerationSizeMb: 12 },
-  ...(EXTENSION === '.ts'
-    ? { execArgv: ['--conditions=sluice-source'] }
-    : { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } }),
+  ...ownThread(EXTENSION, process.env),
 })
 
 /**

@@ -24,12 +24,14 @@ const SETTLE_AGAIN_MS = 1_000
 /**
  * Works a claimed lane off, in order, and settles each dispatch before the next one starts: after a crash the effect of
  * a later event can never stand before that of an earlier one.
+ * @param handled called when the last handler has ended: what is left is to settle its result
  */
 export async function runLane(
   parts: LaneParts,
   subscription: ActiveSubscription,
   lane: ClaimedLane,
   lease: HeldLease,
+  handled: () => void,
 ): Promise<void> {
   const { dispatches } = lane
   const plan = planLane(dispatches.map(toEntry), subscription.order)
@@ -48,7 +50,9 @@ export async function runLane(
     const settlement = await runDispatch(parts, subscription, dispatch, lane.recovered && index === 0, lease)
     pending.push(settlement)
     const over = settlement.to === 'waiting' || settlement.block === true || index === dispatches.length - 1
-    await settle(parts, lane, lease, pending.splice(0), over)
+    const settling = settle(parts, lane, lease, pending.splice(0), over)
+    if (over) handled()
+    await settling
     if (over) return
   }
   await settle(parts, lane, lease, pending, true)

@@ -48,6 +48,9 @@ export interface Worker {
   stop(timeoutMs: number): Promise<{ unfinished: number }>
 }
 
+/** A lane whose last handler has ended leaves its slot and is in hand until its result is settled. */
+const LANES_PER_SLOT = 2
+
 /** Shortest rest: where the database's clock is behind ours, what is due there may not be claimable yet. */
 const MIN_REST_MS = 25
 
@@ -55,7 +58,7 @@ const MIN_REST_MS = 25
 export function createWorker(parts: WorkerParts): Worker {
   const { work, clock, log, options } = parts
   const byName = new Map(parts.subscriptions.map((one) => [one.name, one]))
-  const busy = new Map<string, number>()
+  const counts = new Map(parts.subscriptions.map(({ name }) => [name, { inHand: 0, handling: 0 }]))
   const running = new Set<Promise<void>>()
   const leases = heldLeases(work, clock, log, options.leaseMs)
   let started = false
@@ -67,7 +70,10 @@ export function createWorker(parts: WorkerParts): Worker {
   /** Subscriptions that can start lanes right now. */
   const free = () =>
     parts.subscriptions
-      .map(({ name, concurrency }) => ({ name, lanes: concurrency - (busy.get(name) ?? 0) }))
+      .map(({ name, concurrency }) => {
+        const { inHand = 0, handling = 0 } = counts.get(name) ?? {}
+        return { name, lanes: Math.min(concurrency - handling, LANES_PER_SLOT * concurrency - inHand) }
+      })
       .filter(({ lanes }) => lanes > 0)
 
   async function claim(): Promise<readonly Promise<void>[]> {
@@ -86,18 +92,28 @@ export function createWorker(parts: WorkerParts): Worker {
   function take(lane: ClaimedLane, claimedAt: number): Promise<void> {
     const { subscription: name } = lane
     const subscription = byName.get(name)
-    busy.set(name, (busy.get(name) ?? 0) + 1)
+    const count = counts.get(name) ?? { inHand: 0, handling: 0 }
+    count.inHand += 1
+    count.handling += 1
     const lease = leases.hold(lane, claimedAt)
+    let handling = 1
+    const handled = () => {
+      count.handling -= handling
+      handling = 0
+      wake()
+    }
     const run = (
-      subscription ? runLane({ ...parts, stopping: () => stopping }, subscription, lane, lease) : work.release([lane])
+      subscription
+        ? runLane({ ...parts, stopping: () => stopping }, subscription, lane, lease, handled)
+        : work.release([lane])
     )
       // The store is gone: nothing of this lane is settled, and its lease runs out.
       .catch((thrown) => log.error('a lane could not be settled', { subscription: name, ...faultFields(thrown) }))
       .finally(() => {
         lease.drop()
         running.delete(run)
-        busy.set(name, (busy.get(name) ?? 1) - 1)
-        wake()
+        count.inHand -= 1
+        handled()
       })
     running.add(run)
     return run
@@ -111,7 +127,9 @@ export function createWorker(parts: WorkerParts): Worker {
       return
     }
     cancelRest?.()
-    claiming = claim()
+    // After all handlers that end in this turn of the loop: one claim then fills every slot they leave, and goes to the
+    // store together with their results.
+    claiming = new Promise<void>((resolve) => process.nextTick(resolve)).then(claim)
     claiming.then(
       (lanes) => rest(lanes.length > 0 ? 0 : options.idleMs),
       (thrown) => {
@@ -163,7 +181,10 @@ export function createWorker(parts: WorkerParts): Worker {
     },
     busy: () =>
       Object.fromEntries(
-        parts.subscriptions.map(({ name, concurrency }) => [name, { lanes: busy.get(name) ?? 0, limit: concurrency }]),
+        parts.subscriptions.map(({ name, concurrency: limit }) => [
+          name,
+          { lanes: counts.get(name)?.handling ?? 0, limit },
+        ]),
       ),
     async stop(timeoutMs) {
       stopping = true

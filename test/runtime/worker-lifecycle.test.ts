@@ -187,6 +187,102 @@ describe('worker: wake and rest', () => {
     await halt(one)
   })
 
+  it('leaves a slot when the last handler of its lane has ended, and not only when its result is settled', async () => {
+    const settled = gate()
+    const { worker, send, settle, dispatch, halt } = workshop({
+      between: (work) => ({
+        ...work,
+        settle: async (lanes) => {
+          await settled.passed
+          return work.settle(lanes)
+        },
+      }),
+    })
+    const handled: string[] = []
+    const one = await worker({
+      concurrency: 1,
+      handler: ({ id }) => {
+        handled.push(id)
+      },
+    })
+    const first = await send({ id: 'first' })
+    await send({ id: 'second' })
+    one.start()
+    await settle()
+    expect(handled).to.deep.equal(['first', 'second'])
+    expect(dispatch(first)).to.include({ status: 'waiting', attempts: 0 })
+    settled.open()
+    await settle()
+    expect(dispatch(first)).to.include({ status: 'done', attempts: 1 })
+    await halt(one)
+  })
+
+  it('keeps the slot while the lane goes on', async () => {
+    const settled = gate()
+    const { worker, send, settle, halt } = workshop({
+      between: (work) => ({
+        ...work,
+        settle: async (lanes) => {
+          await settled.passed
+          return work.settle(lanes)
+        },
+      }),
+    })
+    const handled: string[] = []
+    const one = await worker({
+      concurrency: 1,
+      handler: ({ id }) => {
+        handled.push(id)
+      },
+    })
+    await send({ id: 'A1', lane: 'A' })
+    await send({ id: 'A2', lane: 'A' })
+    await send({ id: 'B1', lane: 'B' })
+    one.start()
+    await settle()
+    expect(handled).to.deep.equal(['A1'])
+    settled.open()
+    await settle()
+    expect(handled).to.deep.equal(['A1', 'A2', 'B1'])
+    await halt(one)
+  })
+
+  it('has no more than two lanes per slot in hand, while the store takes no results', async () => {
+    const { worker, send, settle, halt } = workshop({ between: (work) => ({ ...work, settle: never }) })
+    let handled = 0
+    const one = await worker({
+      concurrency: 3,
+      handler: () => {
+        handled += 1
+      },
+    })
+    for (let n = 0; n < 20; n += 1) await send()
+    one.start()
+    await settle()
+    expect(handled).to.equal(6)
+    expect(one.busy()).to.deep.equal({ book: { lanes: 0, limit: 3 } })
+    await halt(one)
+  })
+
+  it('fills all slots that come free in one turn of the loop by one claim', async () => {
+    const asked: number[] = []
+    const { worker, send, settle, halt } = workshop({
+      between: (work) => ({
+        ...work,
+        claim: (request) => {
+          asked.push(...request.subscriptions.map(({ lanes }) => lanes))
+          return work.claim(request)
+        },
+      }),
+    })
+    const one = await worker({ concurrency: 4 })
+    for (let n = 0; n < 12; n += 1) await send()
+    one.start()
+    await settle()
+    expect(asked.slice(0, 3)).to.deep.equal([4, 4, 4])
+    await halt(one)
+  })
+
   it('rests when the next due moment cannot be asked for', async () => {
     const { worker, send, clock, dispatch, halt } = workshop({
       options: { idleMs: 500 },

@@ -95,7 +95,10 @@ entity Dispatches {
       finishedAt   : Timestamp;
 }
 
-/** The dispatches of one (subscription, partitionkey) in commit order: positions head … tail-1. */
+/**
+ * The dispatches of one (subscription, partitionkey) in commit order: positions head … tail-1. SQLite counts them over all
+ * lanes, so that there are gaps, and writes `tail` only when it writes the lane.
+ */
 entity Lanes {
   key ID           : Hash; // of (subscription, partitionkey)
       subscription : Name not null;

@@ -4,9 +4,10 @@ import { type DispatchStatus, operatorMay } from '#domain/status'
 import type { RegisteredSubscription } from '#domain/subscription'
 import { planReplay } from '../registry.ts'
 import { clean, EVENT_COLUMNS, type EventRow, storedEvent } from '../rows.ts'
-import { appendToLane, freeLane, type LaneRow, laneById, recordLost, takePositions } from './lanes.ts'
+import { appendToLane, freeLane, type LaneRow, laneById, recordLost, wakeLane } from './lanes.ts'
 import { createRetention } from './retention.ts'
 import type { Tx } from './session.ts'
+import type { LanePart } from './waiting.ts'
 import type { Writer } from './writer.ts'
 
 const NOT_FOUND: AdminResult = { ok: false, reason: 'not-found' }
@@ -46,9 +47,19 @@ function register(tx: Tx, { name, filter, order }: RegisteredSubscription): void
 function unregister(tx: Tx, name: string): AdminResult {
   if (tx.run(UNREGISTER, tx.now, name) === 0) return NOT_FOUND
   tx.forgetRegistry()
-  const ended = tx.all<{ ID: string }>(END_WAITING, tx.now, name)
+  const ended = tx.all<LanePart>(SELECT_LANES, name).flatMap((lane) => endLane(tx, lane))
   tx.run(CLOSE_LANES, name)
-  return done(ended.map(({ ID }) => ID))
+  return done(ended)
+}
+
+function endLane(tx: Tx, lane: LanePart): string[] {
+  const ended = [...tx.waiting.rows(tx, lane)].map(({ ID, pos }) => {
+    tx.run(END_WAITING, tx.now, ID)
+    tx.waiting.remove(lane.ID, pos)
+    return ID
+  })
+  tx.waiting.moveOn(tx, lane, tx.waiting.end)
+  return ended
 }
 
 function setPaused(tx: Tx, name: string, paused: 0 | 1): AdminResult {
@@ -82,11 +93,14 @@ function retry(tx: Tx, id: string): AdminResult {
   const lane = laneById(tx, dispatch.lane)
   const removed = !tx.registry().has(dispatch.subscription)
   if (!lane || removed || !operatorMay(dispatch.status, 'waiting')) return CONFLICT
+  tx.run(REOPEN, id)
   if (blocks(lane, dispatch)) {
-    tx.run(REOPEN, dispatch.pos, id)
-    freeLane(tx, lane, lane.head, tx.now)
+    tx.waiting.restore(tx, lane.ID, { pos: dispatch.pos, dispatch: id })
+    freeLane(tx, lane, tx.now)
   } else {
-    tx.run(REOPEN, takePositions(tx, { ...lane, id: lane.ID }, 1), id)
+    const pos = tx.waiting.append(lane.ID, id)
+    tx.run(MOVE_TO_END, pos, id)
+    wakeLane(tx, { ...lane, id: lane.ID }, pos)
   }
   return done([id])
 }
@@ -100,6 +114,7 @@ function discard(tx: Tx, id: string): AdminResult {
   if (leased && (lane.availableAt ?? '') > tx.now) return CONFLICT
   if (leased) recordLost(tx, lane)
   tx.run(DISCARD, tx.now, id)
+  tx.waiting.remove(dispatch.lane, dispatch.pos)
   if (lane) closeGap(tx, lane, dispatch)
   return done([id])
 }
@@ -107,10 +122,10 @@ function discard(tx: Tx, id: string): AdminResult {
 /** A discarded head frees its lane at once; anything else leaves the lane's time, lease and block as they are. */
 function closeGap(tx: Tx, lane: LaneRow, dispatch: DispatchRow): void {
   const { pos, status, event } = dispatch
-  if (blocks(lane, dispatch)) freeLane(tx, lane, lane.head, tx.now, event)
+  if (blocks(lane, dispatch)) freeLane(tx, lane, tx.now, event)
   else if (lane.blocked === 1) return
-  else if (status === 'waiting' && pos !== lane.head) freeLane(tx, lane, lane.head, lane.availableAt ?? tx.now, event)
-  else if (status === 'waiting' || lane.availableAt === null) freeLane(tx, lane, lane.head, tx.now, event)
+  else if (status === 'waiting' && pos !== lane.head) freeLane(tx, lane, lane.availableAt ?? tx.now, event)
+  else if (status === 'waiting' || lane.availableAt === null) freeLane(tx, lane, tx.now, event)
 }
 
 const blocks = (lane: LaneRow, { pos, status }: DispatchRow): boolean =>
@@ -123,8 +138,9 @@ const REGISTER = `INSERT INTO sluice_Subscriptions(name, filter, "order", paused
     removedAt = NULL
   WHERE filter <> excluded.filter OR "order" IS NOT excluded."order" OR removedAt IS NOT NULL`
 const UNREGISTER = 'UPDATE sluice_Subscriptions SET removedAt = ? WHERE name = ? AND removedAt IS NULL'
+const SELECT_LANES = 'SELECT ID, head FROM sluice_Lanes WHERE subscription = ?'
 const END_WAITING = `UPDATE sluice_Dispatches SET status = 'dead', reason = 'subscription-removed', finishedAt = ?
-  WHERE status = 'waiting' AND lane IN (SELECT ID FROM sluice_Lanes WHERE subscription = ?) RETURNING ID`
+  WHERE ID = ?`
 /** Without an owner the fence is gone: what a worker still holds of these lanes is void. */
 const CLOSE_LANES = `UPDATE sluice_Lanes SET head = tail, availableAt = NULL, owner = NULL, blocked = 0 WHERE subscription = ?`
 const PAUSE = 'UPDATE sluice_Subscriptions SET paused = ? WHERE name = ? AND removedAt IS NULL'
@@ -133,7 +149,10 @@ const SELECT_RUNS = `SELECT subscription, max(run) AS run FROM sluice_Dispatches
   GROUP BY subscription`
 const MARK_ROUTED = 'UPDATE sluice_Events SET unrouted = 0 WHERE event = ? AND unrouted <> 0'
 const SELECT_DISPATCH = 'SELECT event, subscription, lane, pos, status FROM sluice_Dispatches WHERE ID = ?'
-const REOPEN = `UPDATE sluice_Dispatches SET status = 'waiting', pos = ?, reason = NULL, forgiven = attempts, availableAt = NULL,
+const REOPEN = `UPDATE sluice_Dispatches SET status = 'waiting', reason = NULL, forgiven = attempts, availableAt = NULL,
   finishedAt = NULL WHERE ID = ?`
+/** Where a waiting dispatch's position is looked for: see `WaitingIndex`. */
+const MOVE_TO_END = `UPDATE sluice_Dispatches SET rowid = (SELECT max(rowid) + 1 FROM sluice_Dispatches), pos = ?
+  WHERE ID = ?`
 const DISCARD = `UPDATE sluice_Dispatches SET status = 'skipped', reason = 'discarded', finishedAt = ? WHERE ID = ?`
 const AUDIT = 'INSERT INTO sluice_Audit(ID, at, actor, action, object, detail) VALUES(?,?,?,?,?,?)'

@@ -12,15 +12,17 @@ const BUSY_LIMIT_MS = 5_000
 const BUSY_PAUSE_MS = 4
 
 /** The only connection of this process that writes. */
-export function connect(database: DatabaseSync, now: () => Date): Connection {
-  const session = new Session(database)
+export function connect(database: DatabaseSync, now: () => Date, fileEvery: number): Connection {
+  const session = new Session(database, fileEvery)
 
   function attempt<T>(body: (tx: Tx) => T): T {
     const committed: (() => void)[] = []
     try {
       // At once the writer: a transaction that has read first could not become one later (SQLITE_BUSY).
       database.exec('BEGIN IMMEDIATE')
-      const value = body(session.enter(now(), committed))
+      const tx = session.enter(now(), committed)
+      const value = body(tx)
+      tx.waiting.file(tx)
       commit()
       for (const run of committed) run()
       return value

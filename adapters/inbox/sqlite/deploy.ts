@@ -5,13 +5,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { SluiceError } from '#domain/errors'
 import { EXPANSIONS, type Expansions, expansionsBetween, STORE_VERSION } from '../ddl.ts'
 import { isBusy, unavailable } from './errors.ts'
+import { WAITING_TABLE } from './waiting.ts'
 
 const PAGE_SIZE = 8_192
 
 /** CDS declares no secondary indexes. */
 const INDEXES = [
+  WAITING_TABLE,
   // Partial ones stay small beside millions of done dispatches; a query must repeat their condition literally.
-  `CREATE UNIQUE INDEX IF NOT EXISTS sluice_Dispatches_waiting ON sluice_Dispatches(lane, pos) WHERE status = 'waiting'`,
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_dead ON sluice_Dispatches(lane) WHERE status = 'dead'`,
   `CREATE INDEX IF NOT EXISTS sluice_Dispatches_unsure ON sluice_Dispatches(lane) WHERE status = 'unsure'`,
   `CREATE INDEX IF NOT EXISTS sluice_Lanes_due ON sluice_Lanes(subscription, availableAt) WHERE availableAt IS NOT NULL`,

@@ -5,6 +5,7 @@ import type { Outcome } from '#domain/source'
 import { compileDdl } from '../ddl.ts'
 import { type CdsInbox, lazyInbox, type OpenInbox } from '../lazy.ts'
 import { unwell } from './errors.ts'
+import { heldEvents } from './held-events.ts'
 import { type Parcel, packDelivery, unpackLane } from './parcel.ts'
 import { remoteStore } from './remote-store.ts'
 
@@ -29,12 +30,22 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
   }
   const { default: cds } = await import('@sap/cds')
   const store = await remoteStore({ file: resolve(cds.root, url), ddl: await compileDdl('sqlite') }, now)
+  const events = heldEvents()
   return {
     intake: {
-      store: (batch) => store.call('store', 'intake', [batch.map(packDelivery)]) as Promise<readonly Outcome[]>,
+      store: (batch) => {
+        for (const delivery of batch) events.hold(delivery)
+        return store.call('store', 'intake', [batch.map(packDelivery)]) as Promise<readonly Outcome[]>
+      },
     },
     work: {
-      claim: async (request) => ((await store.call('store', 'claim', [request])) as Parcel[]).map(unpackLane),
+      claim: async (request) => {
+        const held = events.now()
+        const parcels = (await store.call('store', 'claim', [request, [...held.keys()]])) as Parcel[]
+        const lanes = parcels.map((parcel) => unpackLane(parcel, held))
+        for (const { dispatches } of lanes) for (const { event } of dispatches) events.drop(event.key)
+        return lanes
+      },
       ...store.port<Omit<Work, 'claim'>>('work', {
         settle: true,
         renew: true,

@@ -1,6 +1,7 @@
 import type { StoredEvent } from '#domain/event'
 import type { ClaimedDispatch, ClaimedLane, NewDelivery, NewEvent, NewItem } from '#domain/ports'
 import { ATTRIBUTES, wholeBody } from '../rows.ts'
+import type { LaneWith } from './claim.ts'
 
 /** What crosses the border between threads most often, as flat lists: objects cost three times as much there. */
 export type Parcel = readonly unknown[]
@@ -80,20 +81,29 @@ export function unpackDelivery(parcel: Parcel): NewDelivery {
   return delivery as unknown as NewDelivery
 }
 
-export function packLane(lane: ClaimedLane): Parcel {
+/** An event whose key is all that is told is one that the other side has. */
+export function packLane(lane: LaneWith<StoredEvent | string>): Parcel {
   const parcel = values(LANE, lane)
   for (const dispatch of lane.dispatches) {
     const { event } = dispatch
-    parcel.push(values(ATTRIBUTES, event.attributes, values(STORED, event, values(DISPATCH, dispatch))))
+    const packed = values(DISPATCH, dispatch)
+    if (typeof event === 'string') packed.push(event)
+    else values(ATTRIBUTES, event.attributes, values(STORED, event, packed))
+    parcel.push(packed)
   }
   return parcel
 }
 
-export function unpackLane(parcel: Parcel): ClaimedLane {
+/** @param held the events that the other side was told we have, by key */
+export function unpackLane(parcel: Parcel, held: ReadonlyMap<string, StoredEvent>): ClaimedLane {
   const lane = named(LANE, parcel)
   lane.dispatches = parcel.slice(LANE.length).map((each) => {
-    const dispatch = named(DISPATCH, each as Parcel)
-    dispatch.event = withAttributes(named(STORED, each as Parcel, DISPATCH.length), each as Parcel)
+    const packed = each as Parcel
+    const dispatch = named(DISPATCH, packed)
+    dispatch.event =
+      packed.length > DISPATCH.length + 1
+        ? withAttributes(named(STORED, packed, DISPATCH.length), packed)
+        : held.get(packed[DISPATCH.length] as string)
     return dispatch
   })
   return lane as unknown as ClaimedLane

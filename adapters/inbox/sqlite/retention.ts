@@ -139,8 +139,7 @@ const DELIVERIES = `SELECT ID AS key, receivedAt < ? AS old FROM sluice_Deliveri
 const LANES_OF = 'SELECT DISTINCT lane FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
 const DELETE_PAYLOAD = 'DELETE FROM sluice_Payloads WHERE delivery = ?'
 const DELETE_DELIVERY = 'DELETE FROM sluice_Deliveries WHERE ID = ?'
-const DELETE_EMPTY_LANE = `DELETE FROM sluice_Lanes WHERE ID = ? AND head = tail AND availableAt IS NULL AND owner IS NULL
-  AND NOT blocked`
+const DELETE_EMPTY_LANE = `DELETE FROM sluice_Lanes WHERE ID = ? AND availableAt IS NULL AND NOT blocked`
 const DELETE_EXPIRED_IDENTITIES = `DELETE FROM sluice_Identities WHERE hash IN (
   SELECT hash FROM sluice_Identities WHERE expiresAt <= ? LIMIT ?+0)`
 const DELETE_REJECTIONS = 'DELETE FROM sluice_Rejections WHERE minute < ?'

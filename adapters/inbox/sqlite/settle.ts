@@ -8,21 +8,18 @@ import type { Tx } from './session.ts'
 export function settleLane(tx: Tx, { lane: id, owner, settled, release }: LaneSettlement): boolean {
   const lane = laneById(tx, id)
   if (lane?.owner !== owner) return false
-  let { head } = lane
   let stop: { at: number; delayMs?: number } | undefined
   for (const one of settled) {
     const pos = settleDispatch(tx, lane, one)
     if (pos === undefined) continue
     if (one.to === 'waiting') stop ??= { at: pos, delayMs: one.delayMs ?? 0 }
     else if (one.block) stop = { at: pos }
-    else if (pos === head) head += 1
   }
   if (stop && stop.delayMs === undefined) {
+    tx.waiting.moveOn(tx, lane, stop.at)
     updateLane(tx, id, { head: stop.at, availableAt: null, owner: null, blocked: 1 })
   } else if (stop || release) {
-    freeLane(tx, lane, head, tx.later(stop?.delayMs ?? 0), settled.at(-1)?.dispatch.split(':', 1)[0])
-  } else if (head !== lane.head) {
-    updateLane(tx, id, { head, availableAt: lane.availableAt, owner, blocked: 0 })
+    freeLane(tx, lane, tx.later(stop?.delayMs ?? 0), settled.at(-1)?.dispatch.split(':', 1)[0])
   }
   return true
 }
@@ -44,6 +41,7 @@ function settleDispatch(tx: Tx, lane: LaneRow, settlement: DispatchSettlement): 
     to === 'waiting' ? null : tx.now,
     row.rowid,
   )
+  if (to !== 'waiting') tx.waiting.remove(lane.ID, row.pos)
   if (attempt) record(tx, dispatch, attempts, lane.owner, attempt)
   for (const { scope, object, version } of effects) {
     const { version: text, contentHash = null } = version

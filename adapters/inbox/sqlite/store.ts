@@ -1,30 +1,44 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Inbox } from '#domain/ports'
+import type { StoredEvent } from '#domain/event'
+import type { ClaimRequest, Inbox } from '#domain/ports'
 import { sqliteAdmin } from './admin.ts'
+import { claimLanes, type LaneWith, loadEvent } from './claim.ts'
 import { connect } from './connection.ts'
 import { CATALOG, type CatalogRow, pending, toCatalog } from './deploy.ts'
 import { unwell } from './errors.ts'
 import { deliveryStore } from './intake.ts'
 import { sqliteJournal } from './journal.ts'
 import type { Tx } from './session.ts'
+import { FILE_EVERY } from './waiting.ts'
 import { sqliteWork } from './work.ts'
 import { createWriter, type Writer } from './writer.ts'
 
 /** The inbox's ports on one file. */
 export interface Store extends Omit<Inbox, 'open'> {
+  /** `work.claim`, which for events that the caller has tells only their keys. */
+  claimBeside(held: ReadonlySet<string>, request: ClaimRequest): Promise<LaneWith<StoredEvent | string>[]>
   /** Creates the tables that are missing, and the views, replaced where they changed. */
   deploy(ddl: readonly string[]): Promise<void>
 }
 
-/** @param database a connection that nobody else uses, to a file that is deployed; without a busy time-out of its own */
-export async function openStore(database: DatabaseSync, now: () => Date): Promise<Store> {
-  const connection = connect(database, now)
+/**
+ * @param database a connection that nobody else uses, to a file that is deployed; without a busy time-out of its own
+ * @param fileEvery see `WaitingIndex`
+ */
+export async function openStore(database: DatabaseSync, now: () => Date, fileEvery = FILE_EVERY): Promise<Store> {
+  const connection = connect(database, now, fileEvery)
   const storeDeliveries = deliveryStore()
   const writer = createWriter(connection, storeDeliveries)
   await writer.submit('call', 0, (tx) => tx.registry())
   return {
     intake: { store: (batch) => Promise.all(batch.map((delivery) => writer.store(delivery))) },
     work: sqliteWork(writer),
+    claimBeside: (held, request) =>
+      writer.submit('claim', 0, (tx, allowance) =>
+        claimLanes<StoredEvent | string>(tx, request, allowance, (tx, key) =>
+          held.has(key) ? { event: key, bytes: 0 } : loadEvent(tx, key),
+        ),
+      ),
     journal: sqliteJournal(writer, storeDeliveries),
     admin: sqliteAdmin(writer),
     deploy: (ddl) => writer.submit('call', 0, (tx) => deployModel(tx, ddl)),

@@ -11,10 +11,11 @@ import { type Answers, type Call, type Calls, type StoreFile, toWire } from './w
 type Method = (...args: readonly unknown[]) => unknown
 
 /** What may be called, by port and method. */
-function portsOf({ intake, work, journal, admin, deploy, health, close }: Store) {
+function portsOf({ intake, work, claimBeside, journal, admin, deploy, health, close }: Store) {
   const store: Record<string, Method> = {
     intake: (batch) => intake.store((batch as Parcel[]).map(unpackDelivery)),
-    claim: async (request) => (await work.claim(request as ClaimRequest)).map(packLane),
+    claim: async (request, held) =>
+      (await claimBeside(new Set(held as readonly string[]), request as ClaimRequest)).map(packLane),
     deploy: (ddl) => deploy(ddl as readonly string[]),
     health,
     close,

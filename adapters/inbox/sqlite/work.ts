@@ -4,7 +4,7 @@ import { effectHash } from '../hash.ts'
 import { type KeptRow, toKept } from '../kept-delivery.ts'
 import { type EndRow, toEnd } from '../rows.ts'
 import { backlogOf } from './backlog.ts'
-import { claimLanes } from './claim.ts'
+import { claimLanes, loadEvent } from './claim.ts'
 import { freeLane, laneById } from './lanes.ts'
 import type { Tx } from './session.ts'
 import { settleLane } from './settle.ts'
@@ -13,7 +13,7 @@ import type { Writer } from './writer.ts'
 export function sqliteWork(writer: Writer): Work {
   const call = <T>(run: (tx: Tx) => T) => writer.submit('call', 0, run)
   return {
-    claim: (request) => writer.submit('claim', 0, (tx, allowance) => claimLanes(tx, request, allowance)),
+    claim: (request) => writer.submit('claim', 0, (tx, allowance) => claimLanes(tx, request, allowance, loadEvent)),
     // Lane by lane, so that a large settlement may span transactions and one lane's fault is not another's.
     settle: (lanes) =>
       Promise.all(
@@ -25,7 +25,7 @@ export function sqliteWork(writer: Writer): Work {
       call((tx) => {
         for (const { lane, owner } of lanes) {
           const found = laneById(tx, lane)
-          if (found?.owner === owner) freeLane(tx, found, found.head, tx.now)
+          if (found?.owner === owner) freeLane(tx, found, tx.now)
         }
       }),
     effects: (keys) =>

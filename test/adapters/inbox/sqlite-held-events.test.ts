@@ -1,0 +1,119 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect } from 'chai'
+import type { NewDelivery } from '#domain/ports'
+import { compileDdl } from '../../../adapters/inbox/ddl.ts'
+import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
+import { heldEvents } from '../../../adapters/inbox/sqlite/held-events.ts'
+import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
+import { openStore } from '../../../adapters/inbox/sqlite/store.ts'
+import { NOW } from '../../helpers/deliveries.ts'
+import { accept, claim, claimOne, sender } from '../../helpers/inbox.ts'
+
+const { one } = sender({ now: () => NOW })
+const ORDERS = { name: 'orders', filter: { on: ['*'] } }
+const BILLS = { name: 'bills', filter: { on: ['*'] } }
+
+const keysOf = (...deliveries: readonly NewDelivery[]): string[] =>
+  deliveries.flatMap(({ items }) => items.flatMap((item) => (item.kind === 'event' ? [item.event.key] : [])))
+
+describe('sqlite: events that need not come back from the store', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sluice-held-'))
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  it('are told by their keys alone', async () => {
+    const url = join(folder, 'sluice.db')
+    await deployFile(url, { ddl: await compileDdl('sqlite') })
+    const store = await openStore(new DatabaseSync(url, { timeout: 0 }), () => new Date())
+    await store.admin.register([ORDERS])
+    const [known, unknown] = [one({ id: 'known', data: 'a' }), one({ id: 'unknown', data: 'b' })]
+    const [key = ''] = keysOf(known)
+    await store.intake.store([known, unknown])
+    const request = { subscriptions: [{ name: 'orders', lanes: 9 }], dispatchesPerLane: 9, bytes: 9e6, leaseMs: 9_000 }
+    const lanes = await store.claimBeside(new Set([key]), request)
+    const events = lanes.flatMap(({ dispatches }) => dispatches.map(({ event }) => event))
+    expect(events[0]).to.equal(key)
+    expect(events[1]).to.deep.include({ key: keysOf(unknown)[0], data: 'b' })
+    await store.close()
+  })
+
+  it('are the same as those that do, for every subscription and in every try', async () => {
+    const url = join(folder, 'sluice.db')
+    const [here, elsewhere] = [sqliteInbox({ url }), sqliteInbox({ url })]
+    await here.open()
+    await elsewhere.open()
+    await here.admin.register([ORDERS, BILLS])
+    expect(await claim(here, 'orders'), 'from now on it holds what it stores').to.deep.equal([])
+    const object = { type: 'Order', key: '7', version: '3' }
+    const text = one({ id: 'text', data: '{"a":"ä"}', attributes: { subject: 'orders/7' }, extra: { object } })
+    const bytes = one({ id: 'bytes', extra: { dataBase64: 'AAH/' } })
+    await accept(here, text, bytes)
+    const orders = await claim(here, 'orders')
+    const bills = await claim(elsewhere, 'bills')
+    const eventsOf = (lanes: typeof orders) => lanes.flatMap(({ dispatches }) => dispatches.map(({ event }) => event))
+    expect(eventsOf(orders)).to.have.length(2)
+    expect(eventsOf(orders)).to.deep.equal(eventsOf(bills))
+    await here.work.release(orders)
+    expect(eventsOf(await claim(here, 'orders')), 'the next try').to.deep.equal(eventsOf(bills))
+    await elsewhere.work.release(bills)
+    expect(eventsOf(await claim(here, 'bills')), 'another subscription, later').to.deep.equal(eventsOf(bills))
+    await here.close()
+    await elsewhere.close()
+  })
+
+  it('are handed to both of two claims under way at once', async () => {
+    const inbox = sqliteInbox({ url: join(folder, 'sluice.db') })
+    await inbox.open()
+    await inbox.admin.register([ORDERS, BILLS])
+    await claim(inbox, 'orders')
+    const delivery = one({ id: 'twice', data: 'a' })
+    await accept(inbox, delivery)
+    const lanes = await Promise.all([claimOne(inbox, 'orders'), claimOne(inbox, 'bills')])
+    expect(lanes.map(({ dispatches }) => dispatches[0]?.event.key)).to.deep.equal([
+      ...keysOf(delivery),
+      ...keysOf(delivery),
+    ])
+    await inbox.close()
+  })
+
+  describe('held', () => {
+    it('are none before somebody works', () => {
+      const events = heldEvents()
+      events.hold(one({ id: 'early' }))
+      expect(events.now().size).to.equal(0)
+      events.hold(one({ id: 'late' }))
+      expect(events.now().size).to.equal(1)
+    })
+
+    it('are the newest, few and small', () => {
+      const events = heldEvents()
+      events.now()
+      const many = Array.from({ length: 200 }, (_, n) => one({ id: `${n}` }))
+      for (const each of many) events.hold(each)
+      expect([...events.now().keys()]).to.deep.equal(keysOf(...many.slice(-128)))
+      const large = [1, 2, 3].map((n) => one({ id: `large ${n}`, data: 'x'.repeat(1_900_000) }))
+      for (const each of large) events.hold(each)
+      expect([...events.now().keys()]).to.deep.equal(keysOf(...large.slice(-2)))
+      events.hold(one({ id: 'too large', data: 'x'.repeat(5_000_000) }))
+      expect(events.now().size).to.equal(0)
+    })
+
+    it('are gone once dropped, but not for whom they were promised', () => {
+      const events = heldEvents()
+      events.now()
+      const each = one({ id: 'a' })
+      const [key = ''] = keysOf(each)
+      events.hold(each)
+      const promised = events.now()
+      events.drop(key)
+      events.drop(key)
+      expect(promised.get(key)).to.deep.include({ key })
+      expect(events.now().size).to.equal(0)
+    })
+  })
+})

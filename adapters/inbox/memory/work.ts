@@ -157,7 +157,7 @@ function move(state: MemoryState, lane: MemoryLane, dispatch: MemoryDispatch, se
   dispatch.result = settlement.result
   if (settlement.to === 'waiting') return
   lane.waiting.delete(dispatch.pos)
-  if (!settlement.block) lane.head = Math.max(lane.head, dispatch.pos + 1)
+  lane.head = settlement.block ? dispatch.pos : Math.max(lane.head, dispatch.pos + 1)
 }
 
 /** Ends the lease: due again if work is left, otherwise empty. */

@@ -193,6 +193,33 @@ export function adminSuite(use: UseInbox): void {
       expect(await drain(harness, 'orders')).to.deep.equal(['b', 'a'])
     })
 
+    it('tries a dead head again at the head, also where one before it was discarded or its subscription was removed', async () => {
+      const harness = use()
+      const { inbox } = harness
+      await inbox.admin.register([ORDERS])
+      const { one } = sender(harness)
+      const block = async () => {
+        const lane = await claimOne(inbox, 'orders', { dispatchesPerLane: 1 })
+        const dispatch = lane.dispatches[0]?.id ?? ''
+        await settle(inbox, lane, [{ dispatch, to: 'dead', block: true }])
+        return dispatch
+      }
+      const [a] = await accept(
+        inbox,
+        one({ id: 'a', lane: '1' }),
+        one({ id: 'b', lane: '1' }),
+        one({ id: 'c', lane: '1' }),
+      )
+      await inbox.admin.discard(`${a}:orders:1`, 'ann')
+      expect(await inbox.admin.retry(await block(), 'ann')).to.deep.include({ ok: true })
+      expect(idsOf(await claimOne(inbox, 'orders'))).to.deep.equal(['b', 'c'])
+      await inbox.admin.unregister('orders', 'ann')
+      await inbox.admin.register([ORDERS])
+      await accept(inbox, one({ id: 'd', lane: '1' }), one({ id: 'e', lane: '1' }))
+      expect(await inbox.admin.retry(await block(), 'ann')).to.deep.include({ ok: true })
+      expect(await drain(harness, 'orders')).to.deep.equal(['d', 'e'])
+    })
+
     it('refuses to try again what is waiting, done or unknown', async () => {
       const harness = use()
       const { inbox } = harness

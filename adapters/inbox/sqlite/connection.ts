@@ -17,9 +17,8 @@ export function connect(database: DatabaseSync, now: () => Date, fileEvery: numb
 
   function attempt<T>(body: (tx: Tx) => T): T {
     const committed: (() => void)[] = []
+    begin()
     try {
-      // At once the writer: a transaction that has read first could not become one later (SQLITE_BUSY).
-      database.exec('BEGIN IMMEDIATE')
       const tx = session.enter(now(), committed)
       const value = body(tx)
       tx.waiting.file(tx)
@@ -30,6 +29,16 @@ export function connect(database: DatabaseSync, now: () => Date, fileEvery: numb
       session.forget()
       // On a full disk SQLite has rolled back itself.
       if (database.isTransaction) database.exec('ROLLBACK')
+      throw isStoreFault(thrown) && !isBusy(thrown) ? unavailable(thrown) : thrown
+    }
+  }
+
+  /** Where it fails, nothing has happened: what the session knows stays true. */
+  function begin(): void {
+    try {
+      // At once the writer: a transaction that has read first could not become one later (SQLITE_BUSY).
+      database.exec('BEGIN IMMEDIATE')
+    } catch (thrown) {
       throw isStoreFault(thrown) && !isBusy(thrown) ? unavailable(thrown) : thrown
     }
   }

@@ -97,6 +97,7 @@ function removeEvents(tx: Tx, at: Walk, limit: number): Step {
   const chunk = tx.all<FoundEvent>(EVENTS, at.before, at.from, CHUNK)
   const going = chunk.filter(({ old, open }) => old && !open).slice(0, limit)
   const kept = chunk.filter(({ old, open }) => old && open).map(({ delivery }) => delivery)
+  if (going.length > 0) tx.waiting.keepEnd(tx)
   const lanes = going.reduce((sum, { key }) => sum + removeEvent(tx, key), 0)
   return { rows: going.length, lanes, kept, next: after(at, chunk, going, limit) }
 }

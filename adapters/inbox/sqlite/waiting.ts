@@ -72,9 +72,12 @@ export class WaitingIndex {
       if (!othersWrote) return
       this.#alone = false
     }
-    this.#filedTo = Number(tx.get<{ value: string }>(READ_FILED_TO)?.value ?? 0)
-    this.#readNewest(tx, Math.max(this.#filedTo, this.#last ?? 0))
-    this.#maybeFiled = this.#last ?? 0
+    const { filedTo, givenTo } = tx.get<{ filedTo: number; givenTo: number }>(READ_MARKS) ?? NO_MARKS
+    if (filedTo > this.#filedTo) this.#dropFiled(filedTo)
+    this.#filedTo = filedTo
+    this.#readNewest(tx, Math.max(filedTo, this.#last ?? 0))
+    this.#last = Math.max(this.#last ?? 0, givenTo)
+    this.#maybeFiled = this.#last
   }
 
   /** Call where a transaction is rolled back. */
@@ -87,6 +90,11 @@ export class WaitingIndex {
   /** One past the last position. */
   get end(): number {
     return (this.#last ?? 0) + 1
+  }
+
+  /** Call where rows of `Dispatches` are removed: the last of them may be the only one that tells the last position. */
+  keepEnd(tx: Statements): void {
+    tx.run(WRITE_MARK, 'given-to', String(this.end - 1))
   }
 
   /** @returns the position of a dispatch that becomes the last row of its table */
@@ -147,19 +155,32 @@ export class WaitingIndex {
     if (this.#filing) this.#fileSome(tx, this.#filing, Math.max(FILE_AT_LEAST, 2 * this.#appended))
   }
 
-  #fileSome(tx: Statements, filing: Filing, atLeast: number): void {
-    for (let filed = 0; filed < atLeast && filing.next < filing.lanes.length; filing.next += 1) {
+  /** Prefix by prefix, so that in each lane what is filed comes first, wherever a transaction ends. */
+  #fileSome(tx: Statements, filing: Filing, most: number): void {
+    for (let seen = 0; seen < most && filing.next < filing.lanes.length; ) {
       const lane = filing.lanes[filing.next] as string
-      for (const { pos, dispatch } of [...this.#freshOf(tx, lane)]) {
-        if (pos > filing.to) break
-        if (this.#waits(tx, { pos, dispatch })) tx.run(FILE, lane, pos, dispatch)
-        this.remove(lane, pos)
-        filed += 1
+      const [first] = this.#fresh.get(lane) ?? NONE
+      if (!first || first.pos > filing.to) {
+        filing.next += 1
+        continue
       }
+      if (this.#waits(tx, first)) tx.run(FILE, lane, first.pos, first.dispatch)
+      this.remove(lane, first.pos)
+      seen += 1
     }
     if (filing.next < filing.lanes.length) return
-    tx.run(WRITE_FILED_TO, String(filing.to))
+    tx.run(WRITE_MARK, 'filed-to', String(filing.to))
     this.#filedTo = filing.to
+    this.#filing = undefined
+  }
+
+  /** Somebody else has filed these: where nobody appends here, nobody else would take them out of memory. */
+  #dropFiled(to: number): void {
+    for (const [lane, entries] of this.#fresh) {
+      const left = entries.filter(({ pos }) => pos > to)
+      if (left.length === 0) this.#fresh.delete(lane)
+      else if (left.length < entries.length) this.#fresh.set(lane, left)
+    }
     this.#filing = undefined
   }
 
@@ -216,6 +237,9 @@ const FILE = 'INSERT OR IGNORE INTO sluice_Waiting(lane, pos, dispatch) VALUES(?
 const UNFILE = 'DELETE FROM sluice_Waiting WHERE lane = ? AND pos < ?'
 const WAITS = `SELECT 1 FROM sluice_Dispatches WHERE ID = ? AND pos = ? AND status = 'waiting'`
 const NEWEST = 'SELECT lane, pos, ID AS dispatch, status FROM sluice_Dispatches ORDER BY rowid DESC'
-const READ_FILED_TO = `SELECT value FROM sluice_Meta WHERE name = 'filed-to'`
-const WRITE_FILED_TO = `INSERT INTO sluice_Meta(name, value) VALUES('filed-to', ?)
-  ON CONFLICT(name) DO UPDATE SET value = excluded.value WHERE CAST(value AS INTEGER) < CAST(excluded.value AS INTEGER)`
+const NO_MARKS = { filedTo: 0, givenTo: 0 }
+const READ_MARKS = `SELECT coalesce(max(CAST(value AS INTEGER)) FILTER (WHERE name = 'filed-to'), 0) AS filedTo,
+    coalesce(max(CAST(value AS INTEGER)) FILTER (WHERE name = 'given-to'), 0) AS givenTo
+  FROM sluice_Meta WHERE name IN ('filed-to', 'given-to')`
+const WRITE_MARK =
+  'INSERT INTO sluice_Meta(name, value) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value'

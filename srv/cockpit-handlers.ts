@@ -35,6 +35,8 @@ const STATUS: Readonly<Record<'not-found' | 'conflict', { status: number; text: 
   },
 }
 
+const OF_SUBSCRIPTION = ['pause', 'resume', 'unregister']
+
 /** Reads come from the tables, every write goes through the gateway. */
 export function serveCockpit(service: Service, parts: CockpitParts): void {
   service.prepend(() => {
@@ -47,7 +49,8 @@ export function serveCockpit(service: Service, parts: CockpitParts): void {
         const result = await run(parts.admin(), request, request.user.id)
         if (result.ok) return request.event === 'replay' ? result.dispatches : undefined
         const { status, text } = STATUS[result.reason]
-        return request.reject(status, text)
+        const isMisnamed = result.reason === 'not-found' && OF_SUBSCRIPTION.includes(name)
+        return request.reject(status, isMisnamed ? await noSubscription(keyOf(request, 'name'), parts) : text)
       })
 
     act('retry', (admin, request, by) => admin.retry(keyOf(request, 'ID'), by))
@@ -82,6 +85,17 @@ async function readSources(request: Request, { config, lastDeliveryAt, risks }: 
     if (thrown instanceof SluiceError && thrown.httpStatus) return request.reject(thrown.httpStatus, thrown.message)
     throw thrown
   }
+}
+
+/** Names what is there: whoever may act may read the subscriptions as well. */
+async function noSubscription(name: string, parts: CockpitParts): Promise<string> {
+  const { SELECT } = (await import('@sap/cds')).default.ql
+  const found = (await read(
+    parts,
+    SELECT.from('sluice.Subscriptions').columns('name').where({ removedAt: null }).orderBy('name'),
+  )) as { name: string }[]
+  const names = found.map((one) => one.name)
+  return `There is no subscription "${name}". There are: ${names.join(', ') || 'none'}.`
 }
 
 async function readData(request: Request, parts: CockpitParts) {

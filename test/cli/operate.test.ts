@@ -256,7 +256,12 @@ describe('sluice against a gateway', () => {
         ok: true,
       })
       expect((await settled('evt_paused')).dispatches[0]?.status).to.equal('done')
-      expect((await gateway.run(['pause', 'nobody'])).code).to.equal(1)
+    })
+
+    it('names the subscriptions there are where there is none of that name', async () => {
+      const { code, stdout, stderr } = await gateway.run(['pause', 'nobody'])
+      expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
+      expect(stderr).to.include('There is no subscription "nobody". There are: all, calm.')
     })
   })
 

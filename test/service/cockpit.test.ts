@@ -7,7 +7,10 @@ describe('the operator service', () => {
   let app: TestApp
   before(async () => {
     app = await testApp({
-      subscriptions: { orders: { on: '*', handler: 'test/service/handlers', order: 'park', retry: { attempts: 1 } } },
+      subscriptions: {
+        orders: { on: '*', handler: 'test/service/handlers', order: 'park', retry: { attempts: 1 } },
+        former: { on: 'invoice.*', handler: 'test/service/handlers' },
+      },
     })
   })
   after(() => app.cleanUp())
@@ -144,6 +147,17 @@ describe('the operator service', () => {
     expect((await dispatchOf('while-paused'))?.status).to.equal('waiting')
     expect((await act(`Subscriptions('orders')/CockpitService.resume`, 'operator')).status).to.equal(204)
     await ended('while-paused', 'done')
+  })
+
+  it('names the subscriptions there are where there is none of that name', async () => {
+    expect((await act(`Subscriptions('former')/CockpitService.unregister`, 'operator')).status).to.equal(204)
+    for (const action of ['pause', 'resume', 'unregister']) {
+      const path = `Subscriptions('oders')/CockpitService.${action}`
+      const { status, text } = await act(path, 'operator')
+      expect(status).to.equal(404)
+      expect(text).to.include('There is no subscription \\"oders\\". There are: orders.')
+      expect((await act(path, 'viewer')).status).to.equal(403)
+    }
   })
 
   it('survives what a handler throws or forgets', async () => {

@@ -1,6 +1,7 @@
 // Lists the latest events and what became of them, every two seconds while somebody looks.
 const SERVICE = '/odata/v4/cockpit'
 const REFRESH_MS = 2000
+const SHOWN = 50
 const STATES = ['waiting', 'done', 'skipped', 'dead', 'unsure']
 
 const at = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' })
@@ -57,13 +58,15 @@ function showEvents(events) {
 function showCounts(events) {
   const dispatches = events.flatMap((event) => event.dispatches)
   const count = (status) => dispatches.filter((dispatch) => dispatch.status === status).length
-  element('counts').textContent = STATES.map((status) => `${count(status)} ${status}`).join(' · ')
+  const counts = STATES.map((status) => `${count(status)} ${status}`).join(' · ')
+  // Fewer are all there are.
+  element('counts').textContent = events.length < SHOWN ? counts : `Of the latest ${SHOWN} events: ${counts}`
 }
 
 async function refresh() {
   try {
     const expand = 'dispatches($select=ID,subscription,status,reason,attempts)'
-    const events = await read(`Events?$orderby=event desc&$top=50&$expand=${expand}`)
+    const events = await read(`Events?$orderby=event desc&$top=${SHOWN}&$expand=${expand}`)
     showEvents(events)
     showCounts(events)
     element('problem').hidden = true

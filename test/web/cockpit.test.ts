@@ -50,6 +50,14 @@ describe('the live page', () => {
     await page.getByText('You need the role SluiceViewer').waitFor()
   })
 
+  it('says what its counts are of, once there is more than it shows', async () => {
+    const { page } = await open('viewer')
+    await page.getByText(/^0 waiting · \d done · /).waitFor()
+    for (let n = 1; n <= 50; n += 1) await app.deliver(`many-${n}`)
+    await page.getByText('Of the latest 50 events: 0 waiting · 50 done · 0 skipped · 0 dead · 0 unsure').waitFor()
+    expect(await page.locator('#events tr').count()).to.equal(50)
+  })
+
   it('works on a narrow screen and in the dark', async () => {
     const { page } = await open('viewer')
     await page.setViewportSize({ width: 380, height: 700 })

@@ -16,6 +16,7 @@ const NEXT = {
   rest: { to: 'waiting', delayMs: 1_000 },
   block: { to: 'dead', block: true },
   park: { to: 'unsure', block: false },
+  'park and keep': { to: 'dead', block: false },
 } as const
 
 /** How a worker leaves a lane whose first dispatches it has settled. */
@@ -99,10 +100,10 @@ export function inboxPair(model: Model, real: () => Inbox, now: () => Date) {
       const settled: DispatchSettlement[] = finished.map(({ id }) => done(id))
       const next = left[finished.length]?.id ?? ''
       if (isForNext(end) && next !== '') settled.push({ dispatch: next, ...NEXT[end] })
-      const release = end !== 'keep'
-      const holds = await settle(model, lane.model, settled, release)
-      expect(await settle(real(), lane.real, settled, release), 'the fence').to.equal(holds)
-      if (end === 'keep') held.push({ ...lane, settled: lane.settled + finished.length })
+      const keeps = end === 'keep' || end === 'park and keep'
+      const holds = await settle(model, lane.model, settled, !keeps)
+      expect(await settle(real(), lane.real, settled, !keeps), 'the fence').to.equal(holds)
+      if (keeps) held.push({ ...lane, settled: lane.settled + settled.length })
     },
 
     /** Works off what is due. */

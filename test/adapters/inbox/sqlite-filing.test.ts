@@ -221,4 +221,81 @@ describe('sqlite: filing what waits', () => {
     const started = await open(2)
     expect(await drain({ inbox: started.inbox, now }, 'orders')).to.deep.equal(['2', '3', '4', '1', '5'])
   })
+
+  describe('remembers only what waits', () => {
+    const inOrder = async ({ inbox }: OpenFile) => {
+      const worked = await drain({ inbox, now }, 'orders')
+      expect(await inbox.work.nextDueAt(['orders']), 'nothing is left').to.equal(undefined)
+      return worked
+    }
+
+    it('where another connection has worked or discarded it', async () => {
+      const [first, second] = [await open(1_000), await open(1_000)]
+      await store(first, ['1', '1', '1'])
+      const lane = await claimOne(second.inbox, 'orders')
+      await second.inbox.work.release([lane])
+      await second.inbox.admin.discard(lane.dispatches[1]?.id ?? '', 'ann')
+      expect((await claim(first.inbox, 'orders')).map(idsOf)).to.deep.equal([['1', '3']])
+      moment += DAY_MS
+      await drain({ inbox: second.inbox, now }, 'orders')
+      await store(first, ['1'])
+      expect(await inOrder(first)).to.deep.equal(['4'])
+    })
+
+    it('where a parked dispatch was tried again while its lane was leased', async () => {
+      for (const fileEvery of [0, 1_000]) {
+        const [first, second] = [await open(fileEvery), await open(fileEvery)]
+        await store(first, ['1', '1', '1'])
+        const lane = await claimOne(second.inbox, 'orders')
+        const [a, b] = lane.dispatches.map(({ id }) => id)
+        const parked = { dispatch: b ?? '', to: 'dead', block: false } as const
+        await settle(second.inbox, lane, [{ dispatch: a ?? '', to: 'done' }, parked], false)
+        await second.inbox.admin.retry(b ?? '', 'ann')
+        moment += DAY_MS
+        const again = await claimOne(first.inbox, 'orders')
+        expect(idsOf(again)).to.deep.equal([`${count}`, `${count - 1}`])
+        expect(again.dispatches.map(({ attempts }) => attempts)).to.deep.equal([1, 0])
+        await first.inbox.work.release([again])
+        await inOrder(first)
+      }
+    })
+
+    it('where its subscription was removed', async () => {
+      for (const fileEvery of [0, 1_000]) {
+        const opened = await open(fileEvery)
+        await store(opened, ['1', '1'])
+        await opened.inbox.admin.unregister('orders', 'ann')
+        expect(filed()).to.deep.equal([])
+        await opened.inbox.admin.register([ORDERS])
+        await store(opened, ['1'])
+        expect(await inOrder(opened)).to.deep.equal([`${count}`])
+        await opened.inbox.close()
+      }
+    })
+
+    it('and all of it, where another connection has filed a part', async () => {
+      const [first, second] = [await open(50), await open(1_000)]
+      await store(first, Array(49).fill('1'))
+      await store(first, ['2'])
+      await store(second, ['3', '3'])
+      await store(first, ['4'])
+      expect(filedTo()).to.equal(50)
+      expect((await inOrder(second)).length).to.equal(count)
+    })
+
+    it('and files again what a failed commit had filed', async () => {
+      const opened = await open(50)
+      const { inbox, database } = opened
+      await store(opened, Array(49).fill('1'))
+      const exec = database.exec.bind(database)
+      database.exec = (sql) => exec(sql === 'COMMIT' ? 'COMMIT nothing' : sql)
+      expect(await inbox.intake.store([one({ lane: '2' })]).catch((thrown) => thrown.code)).to.equal(
+        'store-unavailable',
+      )
+      database.exec = exec
+      await fileAll(opened)
+      await inbox.close()
+      expect(await inOrder(await open(50))).to.have.members(numbers(1, count))
+    })
+  })
 })

@@ -273,6 +273,25 @@ describe('sqlite: filing what waits', () => {
       }
     })
 
+    it('and a dead head again, once it is tried again, whether it was filed or not', async () => {
+      for (const [fileEvery, left] of [
+        [1_000, []],
+        [0, [2, 3]],
+      ] as const) {
+        const opened = await open(fileEvery)
+        const { inbox } = opened
+        await store(opened, ['1', '1', '1'])
+        const lane = await claimOne(inbox, 'orders')
+        const [a, b] = lane.dispatches.map(({ id }) => id)
+        const dead = { dispatch: b ?? '', to: 'dead', block: true } as const
+        await settle(inbox, lane, [{ dispatch: a ?? '', to: 'done' }, dead])
+        expect(filed()).to.deep.equal(left.map((pos) => count - 3 + pos))
+        await inbox.admin.retry(b ?? '', 'ann')
+        expect(await inOrder(opened)).to.deep.equal([`${count - 1}`, `${count}`])
+        await inbox.close()
+      }
+    })
+
     it('and all of it, where another connection has filed a part', async () => {
       const [first, second] = [await open(50), await open(1_000)]
       await store(first, Array(49).fill('1'))

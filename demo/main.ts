@@ -16,6 +16,7 @@ const HELP = `Runs two ERP sandboxes, an Event Mesh simulator, the gateway and f
 
 const SETTLE_WITHIN_MS = 90_000
 const INTERRUPTED = 130
+const LOOK_AFTER_PARENT_MS = 500
 
 const options = {
   once: { type: 'boolean', default: false },
@@ -37,6 +38,7 @@ const interrupted = new Promise<void>((resolve) => {
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask)
   process.stdout.on('error', () => resolve())
+  if (process.env.npm_lifecycle_event === 'demo') onOrphaned(resolve)
 })
 let open: World | undefined
 
@@ -78,6 +80,12 @@ async function run(values: Values): Promise<number> {
   }
   if (values.json) console.log(JSON.stringify(sums))
   return isComplete(sums) ? 0 : 1
+}
+
+/** npm hands a SIGTERM to its shell and ends; the shell hands it to nobody. Standard input may be closed from the start. */
+function onOrphaned(orphaned: () => void): void {
+  const parent = process.ppid
+  setInterval(() => process.ppid !== parent && orphaned(), LOOK_AFTER_PARENT_MS).unref()
 }
 
 function toPort(text: string): number {

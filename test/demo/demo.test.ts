@@ -12,10 +12,15 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 describe('the demo', () => {
   let folder: string
+  let group: number | undefined
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sluice-demo-test-'))
   })
-  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  afterEach(() => {
+    if (group) killGroup(group)
+    group = undefined
+    rmSync(folder, { recursive: true, force: true })
+  })
 
   function start(...args: string[]) {
     const child = spawn(process.execPath, [...process.execArgv, 'demo/main.ts', ...args], {
@@ -27,6 +32,8 @@ describe('the demo', () => {
     const ended = once(child, 'exit').then(async ([code]) => ({ code: code as number | null, said: await complaint }))
     return { child, ended }
   }
+
+  const left = () => readdirSync(folder).filter((name) => name.startsWith('sluice-demo'))
 
   it('does not start beside somebody else on its port', async () => {
     const other = createServer((_request, response) => void response.end('{"status":"UP"}')).listen(0)
@@ -56,6 +63,35 @@ describe('the demo', () => {
     await once(child.stdout, 'data')
     child.kill('SIGTERM')
     expect(await ended).to.deep.equal({ code: 130, said: '' })
-    expect(readdirSync(folder).filter((name) => name.startsWith('sluice-demo'))).to.deep.equal([])
+    expect(left()).to.deep.equal([])
+  })
+
+  it('ends with the npm that started it, which passes no signal on', async function () {
+    if (process.platform === 'win32') this.skip()
+    const npm = spawn('npm', ['run', 'demo'], {
+      cwd: ROOT,
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    })
+    group = npm.pid
+    const closed = once(npm, 'close')
+    for await (const text of npm.stdout.iterator({ destroyOnReturn: false })) {
+      if (String(text).includes('Starting two ERP sandboxes')) break
+    }
+    npm.kill('SIGTERM')
+    // Not before the last process that holds the pipe has ended.
+    npm.stdout.resume()
+    await closed
+    expect(left()).to.deep.equal([])
   })
 })
+
+/** What a failure leaves behind. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown
+  }
+}

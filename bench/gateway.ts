@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { profiling, SHIPPED, start } from './children.ts'
@@ -35,13 +36,23 @@ export async function startGateway(store: Store, settings: object): Promise<Runn
     ['ignore', 'ignore', 'inherit'],
     { PORT: String(port), CDS_CONFIG: JSON.stringify(config) },
   )
+  try {
+    await ready(child, port)
+  } catch (thrown) {
+    // Whoever asked for it takes the store away now.
+    await stop('SIGKILL')
+    throw thrown
+  }
+  return { port, path: '/webhooks/github', stop: () => stop('SIGTERM') }
+}
+
+async function ready(child: ChildProcess, port: number): Promise<void> {
   const giveUpAt = Date.now() + READY_WITHIN_MS
   while (!(await isReady(port))) {
     if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}; see above`)
     if (Date.now() > giveUpAt) throw new Error('the gateway did not become ready')
     await pause(50)
   }
-  return { port, path: '/webhooks/github', stop: () => stop('SIGTERM') }
 }
 
 async function isReady(port: number): Promise<boolean> {

@@ -13,8 +13,8 @@ const target = (erp: ErpSandbox, service: string, password: string, entities: Re
   kind: 'odata-v2',
   url: `${erp.url}${V2}/${service}`,
   auth: { kind: 'basic', user: erp.user, password },
-  settleMs: 1_000,
-  timeoutMs: 3_000,
+  settleMs: 5_000,
+  timeoutMs: 10_000,
   entities,
 })
 

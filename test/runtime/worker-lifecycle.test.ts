@@ -2,11 +2,20 @@ import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import type { Work } from '#domain/ports'
 import { fakeTarget } from '../helpers/fake-target.ts'
-import { gate, never, turns } from '../helpers/turns.ts'
-import { workshop } from '../helpers/workshop.ts'
+import { type Gate, gate, never, turns } from '../helpers/turns.ts'
+import { type Between, workshop } from '../helpers/workshop.ts'
 
 const LEASE_MS = 60_000
 const direct = (work: Work) => work
+const settlingAfter =
+  (opened: Gate): Between =>
+  (work) => ({
+    ...work,
+    settle: async (lanes) => {
+      await opened.passed
+      return work.settle(lanes)
+    },
+  })
 const away = () => Promise.reject(new SluiceError('store-unavailable', 'The store is away.'))
 
 describe('worker: stop', () => {
@@ -189,15 +198,7 @@ describe('worker: wake and rest', () => {
 
   it('leaves a slot when the last handler of its lane has ended, and not only when its result is settled', async () => {
     const settled = gate()
-    const { worker, send, settle, dispatch, halt } = workshop({
-      between: (work) => ({
-        ...work,
-        settle: async (lanes) => {
-          await settled.passed
-          return work.settle(lanes)
-        },
-      }),
-    })
+    const { worker, send, settle, dispatch, halt } = workshop({ between: settlingAfter(settled) })
     const handled: string[] = []
     const one = await worker({
       concurrency: 1,
@@ -219,15 +220,7 @@ describe('worker: wake and rest', () => {
 
   it('keeps the slot while the lane goes on', async () => {
     const settled = gate()
-    const { worker, send, settle, halt } = workshop({
-      between: (work) => ({
-        ...work,
-        settle: async (lanes) => {
-          await settled.passed
-          return work.settle(lanes)
-        },
-      }),
-    })
+    const { worker, send, settle, halt } = workshop({ between: settlingAfter(settled) })
     const handled: string[] = []
     const one = await worker({
       concurrency: 1,

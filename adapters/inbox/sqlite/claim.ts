@@ -124,7 +124,7 @@ function toClaimed<E>(tx: Tx, row: WaitingRow, event: E): DispatchWith<E> {
 }
 
 // `LIMIT ?` alone makes SQLite plan the statement anew at every run, because the bound may change the plan.
-const SELECT_DUE = `SELECT ID, subscription, partitionkey, head, tail, availableAt, owner, blocked FROM sluice_Lanes
+const SELECT_DUE = `SELECT ID, subscription, partitionkey, head, availableAt, owner, blocked FROM sluice_Lanes
   WHERE subscription = ? AND availableAt <= ? ORDER BY availableAt LIMIT ?+0`
 const LEASE_LANE = 'UPDATE sluice_Lanes SET availableAt = ?, owner = ? WHERE ID = ?'
 const SELECT_EVENT = `SELECT ${EVENT_COLUMNS} FROM sluice_Events WHERE event = ?`

@@ -6,7 +6,6 @@ export interface LaneRow {
   readonly subscription: string
   readonly partitionkey: string
   readonly head: number
-  readonly tail: number
   readonly availableAt: string | null
   readonly owner: string | null
   readonly blocked: number
@@ -83,7 +82,7 @@ const WAKE_LANE = 'UPDATE sluice_Lanes SET head = ?, tail = ?, availableAt = ? W
 const INSERT_DISPATCH = `INSERT INTO sluice_Dispatches(ID, event, subscription, run, lane, pos, status, attempts, forgiven)
   VALUES(?,?,?,?,?,?,'waiting',0,0)`
 const SELECT_LANE =
-  'SELECT ID, subscription, partitionkey, head, tail, availableAt, owner, blocked FROM sluice_Lanes WHERE ID = ?'
+  'SELECT ID, subscription, partitionkey, head, availableAt, owner, blocked FROM sluice_Lanes WHERE ID = ?'
 const UPDATE_LANE = 'UPDATE sluice_Lanes SET head = ?, tail = ?, availableAt = ?, owner = ?, blocked = ? WHERE ID = ?'
 const DELETE_LANE = 'DELETE FROM sluice_Lanes WHERE ID = ?'
 const SELECT_STUCK = `SELECT 1 FROM sluice_Dispatches WHERE lane = ? AND status = 'dead'

@@ -7,8 +7,8 @@ import { toDeliveries } from './poll-delivery.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
 import { orTimeout } from './within-time.ts'
 
-/** How long an instance leads a poll without a sign of life: longer than any page takes. */
-export const POLL_LEASE_MS = 120_000
+/** Longest a system may take for one page. */
+const PAGE_WITHIN_MS = 120_000
 
 export interface PollStep {
   readonly poll: PollPolicy
@@ -50,12 +50,10 @@ export async function readChanges(parts: PollerParts, step: PollStep, stopped: A
     if (accepted > 0) parts.stored()
     if (done) return { ran: true, rows, events, missed }
     after = page.next
-    const renewed = await journal.lease(lease.name, lease.owner, POLL_LEASE_MS)
-    if (renewed?.fence !== lease.fence) return { ran: true, reason: 'lost-lead', rows, events, missed }
   }
 }
 
-/** A page that takes longer than the lease is nobody's any more, and a target that never answers must not end the poll. */
+/** A target that never answers must not end the poll. */
 async function readPage(
   { targets, clock }: PollerParts,
   poll: PollPolicy,
@@ -73,7 +71,7 @@ async function readPage(
   })
   if (!page) throw new SluiceError('configuration', `Target ${poll.target} cannot be polled.`, { retry: 'never' })
   try {
-    return await orTimeout(clock, POLL_LEASE_MS, `A page of poll ${poll.name}`, page)
+    return await orTimeout(clock, PAGE_WITHIN_MS, `A page of poll ${poll.name}`, page)
   } finally {
     over.abort()
   }

@@ -3,12 +3,15 @@ import { type FallbackPlan, planFallback } from '#domain/plan-fallback'
 import { type CheckpointState, planPoll } from '#domain/plan-poll'
 import type { Checkpoint, Lease } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
+import { leading, POLL_LEASE_MS } from './poll-lead.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
-import { POLL_LEASE_MS, readChanges } from './poll-reader.ts'
+import { readChanges } from './poll-reader.ts'
 import { NO_METER, NO_TRACER } from './untold.ts'
 
 export type { PollerParts, PollPolicy, PollRun, Schedule } from './poll-policy.ts'
 
+/** A system that failed is left alone for a while; who waits for the lead of one that died asks when that has run out. */
+const FAILED_AGAIN_MS = 120_000
 const SKIPPED = { ran: false, rows: 0, events: 0, missed: 0 } as const
 /** Name under which the store keeps, beside a poll's checkpoint, that it has taken over from push. */
 const TOOK_OVER = '$tookOver'
@@ -51,19 +54,14 @@ export function createPoller(parts: PollerParts) {
     if (abort.signal.aborted || (reason !== 'failed' && reason !== 'not-leader' && reason !== 'lost-lead')) return
     again.set(
       poll.name,
-      clock.after(POLL_LEASE_MS, () => void keepAt(poll)),
+      clock.after(reason === 'failed' ? FAILED_AGAIN_MS : POLL_LEASE_MS, () => void keepAt(poll)),
     )
   }
 
   async function attempt(poll: PollPolicy): Promise<PollRun> {
     if (abort.signal.aborted) return { ...SKIPPED, reason: 'stopping' }
-    const lease = await journal.lease(`poll:${poll.name}`, parts.instance, POLL_LEASE_MS)
-    if (!lease) return { ...SKIPPED, reason: 'not-leader' }
-    try {
-      return await lead(poll, lease)
-    } finally {
-      await journal.releaseLease(lease)
-    }
+    const ran = await leading(parts, poll.name, (lease) => lead(poll, lease))
+    return ran ?? { ...SKIPPED, reason: 'not-leader' }
   }
 
   async function lead(poll: PollPolicy, lease: Lease): Promise<PollRun> {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { count } from './expectations.ts'
-import { tellStory } from './story.ts'
+import { REDELIVERY_MS, tellStory } from './story.ts'
 import { tailEvents } from './tail.ts'
 import { isComplete, type Tally, total } from './tally.ts'
 import { openWorld, type World } from './world.ts'
@@ -71,6 +71,7 @@ async function run(values: Values): Promise<number> {
   await pause(1_000)
   tail.stop()
   show(result, tell)
+  for (const fault of result.flatMap(({ faults }) => faults)) console.error(fault)
   const sums = total(result)
   if (!values.once) {
     tell(
@@ -102,6 +103,7 @@ async function settled(world: World, look: () => Promise<Tally[]>): Promise<Tall
     const { queues } = await world.broker.state()
     const isDrained = queues.every(({ ready, unacked }) => ready + unacked === 0)
     if ((isComplete(total(result)) && isDrained) || Date.now() > giveUpAt) return result
+    if (!isDrained) await world.broker.advance(REDELIVERY_MS)
     await pause(500)
   }
 }

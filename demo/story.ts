@@ -12,7 +12,7 @@ export type Tell = (line: string) => void
 const SENDERS_AT_ONCE = 8
 const OUTAGE_MS = 2_000
 /** Event Mesh repeats what was refused after 15 minutes; the simulator's clock is moved instead of waiting. */
-const REDELIVERY_MS = 16 * 60_000
+export const REDELIVERY_MS = 16 * 60_000
 
 /** What happens in the demo. @returns the webhook senders' log of acknowledged deliveries. */
 export async function tellStory(world: World, tell: Tell): Promise<readonly SignedDelivery[]> {

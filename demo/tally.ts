@@ -15,6 +15,8 @@ export interface Tally {
   readonly found: number
   readonly duplicates: number
   readonly lost: number
+  /** What is wrong, a line for each reference. */
+  readonly faults: readonly string[]
 }
 
 /** Counts the ERP's own rows against the senders' own logs. Nothing here asks the gateway. What nobody sent is one too many. */
@@ -22,14 +24,13 @@ export function tally(expected: readonly Expected[], rows: readonly Row[], refer
   const byReference = Map.groupBy(rows, referenceOf)
   const kinds = Map.groupBy(expected, ({ kind }) => kind)
   const known = new Set(expected.map(({ reference }) => reference))
-  const strangers = rows.filter((row) => !known.has(referenceOf(row))).length
+  const strangers = rows.map(referenceOf).filter((reference) => !known.has(reference))
   const counted = [...kinds].map(([kind, facts]) => {
     const counts = facts.map(({ reference, isCurrent }) => {
       const matches = byReference.get(reference) ?? []
-      return {
-        found: matches.some((row) => isCurrent?.(row) ?? true) ? 1 : 0,
-        duplicates: Math.max(0, matches.length - 1),
-      }
+      const found = matches.some((row) => isCurrent?.(row) ?? true)
+      const duplicates = Math.max(0, matches.length - 1)
+      return { reference, found: found ? 1 : 0, duplicates, matches: matches.length }
     })
     const found = sum(counts.map((count) => count.found))
     return {
@@ -38,20 +39,27 @@ export function tally(expected: readonly Expected[], rows: readonly Row[], refer
       found,
       duplicates: sum(counts.map((count) => count.duplicates)),
       lost: facts.length - found,
+      faults: counts.flatMap(({ reference, found, matches }) => [
+        ...(found ? [] : [`${kind}: ${reference} ${matches ? 'is in an old state' : 'is not there'}`]),
+        ...(matches > 1 ? [`${kind}: ${reference} is there ${matches} times`] : []),
+      ]),
     }
   })
-  if (strangers === 0) return counted
-  return [...counted, { kind: 'sent by nobody', expected: 0, found: 0, duplicates: strangers, lost: 0 }]
+  if (strangers.length === 0) return counted
+  const faults = strangers.map((reference) => `${reference} was sent by nobody`)
+  return [...counted, { kind: 'sent by nobody', expected: 0, found: 0, duplicates: strangers.length, lost: 0, faults }]
 }
 
-export const total = (tallies: readonly Tally[]): Omit<Tally, 'kind'> => ({
+type Sums = Omit<Tally, 'kind' | 'faults'>
+
+export const total = (tallies: readonly Tally[]): Sums => ({
   expected: sum(tallies.map((each) => each.expected)),
   found: sum(tallies.map((each) => each.found)),
   duplicates: sum(tallies.map((each) => each.duplicates)),
   lost: sum(tallies.map((each) => each.lost)),
 })
 
-export const isComplete = ({ expected, found, duplicates, lost }: Omit<Tally, 'kind'>): boolean =>
+export const isComplete = ({ expected, found, duplicates, lost }: Sums): boolean =>
   expected === found && duplicates === 0 && lost === 0
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0)

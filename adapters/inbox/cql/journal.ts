@@ -48,7 +48,9 @@ export function cqlJournal(database: CqlDatabase): Journal {
     lastDeliveryAt: (source) =>
       database.transaction(async (tx) => {
         const row = await tx.row<{ at: string | null }>(
-          SELECT.from('sluice.Deliveries').columns('max(receivedAt) as at').where({ source, channel: 'push' }),
+          SELECT.from('sluice.Deliveries')
+            .columns('max(receivedAt) as at')
+            .where({ source, channel: 'push', outcome: { '!=': 'quarantined' } }),
         )
         return typeof row?.at === 'string' ? new Date(row.at) : undefined
       }),

@@ -21,7 +21,7 @@ export function storeOne(state: MemoryState, incoming: NewDelivery): Outcome {
     ...(reason === undefined ? {} : { reason }),
     ...(keepsBytes ? { payload: delivery.body.slice() } : {}),
   })
-  if (delivery.channel === 'push') state.lastDeliveryAt.set(delivery.origin, state.now())
+  if (delivery.channel === 'push' && outcome !== 'quarantined') state.lastDeliveryAt.set(delivery.origin, state.now())
   return { delivery: delivery.key, outcome, items }
 }
 

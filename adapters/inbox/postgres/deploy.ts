@@ -14,7 +14,8 @@ const INDEXES = [
   'sluice_dispatches_lane ON sluice_dispatches (lane, pos)',
   'sluice_dispatches_event ON sluice_dispatches (event)',
   'sluice_events_delivery ON sluice_events (delivery)',
-  `sluice_deliveries_pushed ON sluice_deliveries (source, receivedat) WHERE channel = 'push'`,
+  `sluice_deliveries_pushed ON sluice_deliveries (source, receivedat)
+     WHERE channel = 'push' AND outcome <> 'quarantined'`,
   'sluice_deliveries_application ON sluice_deliveries (applicationid) WHERE applicationid IS NOT NULL',
   'sluice_deliveries_correlation ON sluice_deliveries (correlationid) WHERE correlationid IS NOT NULL',
   'sluice_identities_expired ON sluice_identities (expiresat) WHERE expiresat IS NOT NULL',

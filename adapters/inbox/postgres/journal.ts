@@ -49,7 +49,8 @@ const WRITE_STATE = statement(
 
 const LAST_DELIVERY = statement(
   'last_delivery',
-  `SELECT max(receivedat) AS at FROM sluice_deliveries WHERE source = $1 AND channel = 'push'`,
+  `SELECT max(receivedat) AS at FROM sluice_deliveries
+   WHERE source = $1 AND channel = 'push' AND outcome <> 'quarantined'`,
 )
 
 const COUNT_REJECTIONS = statement(

@@ -40,9 +40,9 @@ export function deliveryStore(): StoreDeliveries {
   const lastPushSecond = new Map<string, string>()
 
   /** Once a second is enough for a silence detector, and spares a row per delivery. */
-  function notePush(tx: Tx, { origin, channel }: NewDelivery, receivedAt: string): void {
+  function notePush(tx: Tx, { delivery: { origin, channel }, receivedAt, summary }: Arrived): void {
     const second = receivedAt.slice(0, 19)
-    if (channel !== 'push' || second <= (lastPushSecond.get(origin) ?? '')) return
+    if (channel !== 'push' || summary.outcome === 'quarantined' || second <= (lastPushSecond.get(origin) ?? '')) return
     tx.run(UPSERT_LAST_PUSH, origin, LAST_PUSH, JSON.stringify(receivedAt))
     tx.afterCommit(() => lastPushSecond.set(origin, second))
   }
@@ -51,10 +51,11 @@ export function deliveryStore(): StoreDeliveries {
     const winners: Winner[] = []
     const arrived = deliveries.map((delivery) => recognizeAll(tx, delivery, winners))
     const { lanes, unrouted } = planFanOut(tx.registry(), winners)
-    for (const { delivery, receivedAt, outcome, summary } of arrived) {
+    for (const one of arrived) {
+      const { delivery, receivedAt, outcome, summary } = one
       tx.run(INSERT_DELIVERY, ...deliveryValues(delivery, receivedAt, summary))
       if (summary.keepsBytes) tx.run(INSERT_PAYLOAD, delivery.key, payloadOf(delivery, outcome))
-      notePush(tx, delivery, receivedAt)
+      notePush(tx, one)
     }
     for (const { delivery, receivedAt, event } of winners) {
       tx.run(INSERT_EVENT, ...eventValues(delivery, receivedAt, event), unrouted.has(event.key) ? 1 : 0)

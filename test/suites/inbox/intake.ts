@@ -279,6 +279,20 @@ export function intakeSuite(use: UseInbox): void {
       expect(await inbox.journal.lastDeliveryAt('other')).to.equal(undefined)
     })
 
+    it('takes a delivery that went to quarantine for no sign of life, and one that was ignored for one', async () => {
+      const harness = use()
+      const { inbox } = harness
+      const { one } = sender(harness)
+      const bad = { items: [{ kind: 'bad', reason: 'not-json' }] } as const
+      await inbox.intake.store([one({}, bad)])
+      expect(await inbox.journal.lastDeliveryAt('shop')).to.equal(undefined)
+      await inbox.intake.store([one({}, { items: [{ kind: 'ignored', reason: 'ping' }] })])
+      const last = harness.now()
+      harness.advance(5_000)
+      await inbox.intake.store([one({}, bad)])
+      expect(seconds(await inbox.journal.lastDeliveryAt('shop'))).to.equal(seconds(last))
+    })
+
     it('has what it acknowledged after a restart', async () => {
       const harness = use()
       await harness.inbox.admin.register([ORDERS])

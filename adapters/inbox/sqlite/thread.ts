@@ -47,11 +47,11 @@ function answering(port: MessagePort) {
   }
 }
 
-async function serve(port: MessagePort, { file, ddl, at }: StoreFile): Promise<void> {
+async function serve(port: MessagePort, { file, ddl, at, fileEvery }: StoreFile): Promise<void> {
   let moment = at
   const now = () => (moment === undefined ? new Date() : new Date(moment))
   await deployFile(file, { ddl })
-  const ports = portsOf(await openStore(new DatabaseSync(file, { timeout: 0 }), now))
+  const ports = portsOf(await openStore(new DatabaseSync(file, { timeout: 0 }), now, fileEvery))
   const answer = answering(port)
 
   const run = async ([id, name, method, args]: Call): Promise<void> => {

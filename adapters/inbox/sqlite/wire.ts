@@ -7,6 +7,8 @@ export interface StoreFile {
   readonly ddl: readonly string[]
   /** A test's clock, in ms. */
   readonly at?: number
+  /** A test's; see `WaitingIndex`. */
+  readonly fileEvery?: number
 }
 
 /** A method of a port and its arguments; the answer refers to `id`. */

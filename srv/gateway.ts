@@ -15,6 +15,7 @@ import type { Handler } from './runtime/handler.ts'
 import { type GatewayHealth, healthOf } from './runtime/health.ts'
 import { newKey } from './runtime/ids.ts'
 import { observe } from './runtime/observe.ts'
+import { POLL_LEASE_MS } from './runtime/poll-lead.ts'
 import { createPoller, type Poller, type PollRun } from './runtime/poller.ts'
 import { rejectionCounter } from './runtime/rejections.ts'
 import { createCallers, unanswered } from './runtime/reply-when.ts'
@@ -185,8 +186,9 @@ export function createGateway<TargetName extends string = string>(
     // As long as the store's column: a host's name would not fit.
     const instance = newKey()
     if (roles.includes('poller') && polls.length > 0) {
+      const leaseMs = Math.min(POLL_LEASE_MS, workerOptions.leaseMs)
       const told = { clock, log, meter, tracer }
-      poller = createPoller({ journal: inbox.journal, polls, targets, stored: wake, instance, ...told })
+      poller = createPoller({ journal: inbox.journal, polls, targets, stored: wake, instance, leaseMs, ...told })
     }
     state = 'started'
     for (const source of unanswered(sources, names))

@@ -1,7 +1,7 @@
 import type { Clock, Journal, Lease, Log } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
 
-/** How long an instance leads a poll without a sign of life: by so much its death in a run delays the next one. */
+/** How long an instance leads a poll without a sign of life at most: by so much its death in a run delays the next one. */
 export const POLL_LEASE_MS = 15_000
 
 export interface LeadParts {
@@ -9,6 +9,7 @@ export interface LeadParts {
   readonly clock: Clock
   readonly log: Log
   readonly instance: string
+  readonly leaseMs: number
 }
 
 /**
@@ -17,18 +18,18 @@ export interface LeadParts {
  * @returns undefined, with nothing done, where another instance leads
  */
 export async function leading<T>(
-  { journal, clock, log, instance }: LeadParts,
+  { journal, clock, log, instance, leaseMs }: LeadParts,
   poll: string,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T | undefined> {
-  const take = () => journal.lease(`poll:${poll}`, instance, POLL_LEASE_MS)
+  const take = () => journal.lease(`poll:${poll}`, instance, leaseMs)
   const lease = await take()
   if (!lease) return undefined
   let renewing: Promise<void> | undefined
   let cancel = arm()
 
   function arm(): () => void {
-    return clock.after(POLL_LEASE_MS / 3, () => {
+    return clock.after(leaseMs / 3, () => {
       renewing = renew()
     })
   }

@@ -41,6 +41,8 @@ export interface PollerParts {
   readonly tracer?: Tracer
   /** Name of this instance, unique among those that share the store. */
   readonly instance: string
+  /** How long it leads a poll without a sign of life. */
+  readonly leaseMs: number
   /** Called after a commit that brought new events. */
   readonly stored: () => void
 }

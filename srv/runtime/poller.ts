@@ -3,7 +3,7 @@ import { type FallbackPlan, planFallback } from '#domain/plan-fallback'
 import { type CheckpointState, planPoll } from '#domain/plan-poll'
 import type { Checkpoint, Lease } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
-import { leading, POLL_LEASE_MS } from './poll-lead.ts'
+import { leading } from './poll-lead.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
 import { readChanges } from './poll-reader.ts'
 import { NO_METER, NO_TRACER } from './untold.ts'
@@ -54,7 +54,7 @@ export function createPoller(parts: PollerParts) {
     if (abort.signal.aborted || (reason !== 'failed' && reason !== 'not-leader' && reason !== 'lost-lead')) return
     again.set(
       poll.name,
-      clock.after(reason === 'failed' ? FAILED_AGAIN_MS : POLL_LEASE_MS, () => void keepAt(poll)),
+      clock.after(reason === 'failed' ? FAILED_AGAIN_MS : parts.leaseMs, () => void keepAt(poll)),
     )
   }
 

@@ -3,9 +3,6 @@ import type { ClientRequest } from 'node:http'
 import type { Handler, Inbox, Source, Target } from 'cap-sluice'
 import { reach, tell } from './failpoints.ts'
 
-/** A dead leader of a poll is replaced after its lease: two minutes in production. */
-const POLL_LEASE_MS = 1_000
-
 /** The inbox with a failpoint on each side of every call that a gateway makes in an event's life. */
 export const watchedInbox = ({ intake, work, journal, admin, open, health, close }: Inbox): Inbox => ({
   open,
@@ -47,8 +44,8 @@ export const watchedInbox = ({ intake, work, journal, admin, open, health, close
   },
   journal: {
     ...journal,
-    async lease(name, owner) {
-      const lease = await journal.lease(name, owner, POLL_LEASE_MS)
+    async lease(name, owner, leaseMs) {
+      const lease = await journal.lease(name, owner, leaseMs)
       if (lease) reach('poll-leased')
       return lease
     },

@@ -66,7 +66,7 @@ export async function answerHandshake(
   rules: HandshakeRules,
   isKnown: boolean,
 ): Promise<Reply> {
-  const origin = onlyHeader(delivery.headers, 'webhook-request-origin')
+  const origin = originOf(delivery)
   const wanted = onlyHeader(delivery.headers, 'webhook-request-rate')
   if (!origin || !ORIGIN.test(origin) || (wanted !== undefined && !RATE.test(wanted ?? ''))) {
     return { status: 400, headers: ALLOW }
@@ -83,6 +83,9 @@ export async function answerHandshake(
   const granted = { 'webhook-allowed-origin': origin, 'webhook-allowed-rate': String(rate) }
   return { status: 200, headers: { ...ALLOW, ...granted } }
 }
+
+/** Who asks, empty where it does not say so or says two different things. */
+export const originOf = ({ headers }: Delivery): string => onlyHeader(headers, 'webhook-request-origin') ?? ''
 
 /** As many as asked for, but not more than allowed; who asks for nothing gets what is allowed. */
 function negotiate(wanted: string | undefined, allowed: Rate): Rate {

@@ -10,6 +10,7 @@ import {
   compileHandshake,
   type HandshakeOptions,
   isHandshake,
+  originOf,
   senderOf,
 } from './cloudevents-handshake.ts'
 import { privately, type ReplyAs, replyTo } from './cloudevents-reply.ts'
@@ -49,7 +50,9 @@ export function cloudevents(options: CloudeventsOptions): Source {
 
   async function greet(delivery: Delivery, context: SourceContext): Promise<Reply> {
     const caller = await verifyCaller(delivery, context, auth)
-    return privately(await answerHandshake(delivery, context, rules, caller.ok === true), delivery)
+    // Where nobody has to prove anything everybody is a stranger, but for the names that are configured.
+    const isKnown = caller.ok === true && (auth.kind !== 'none' || rules.names(originOf(delivery)))
+    return privately(await answerHandshake(delivery, context, rules, isKnown), delivery)
   }
 
   async function verify(delivery: Delivery, context: SourceContext): Promise<Verification> {

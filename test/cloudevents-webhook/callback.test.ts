@@ -146,6 +146,8 @@ describe('CloudEvents webhook §4.1.3 WebHook-Request-Callback', () => {
     // A name that no sender has, and that stands in the configuration.
     const star = await ask(here, undefined, here.origin('*'))
     expect([star.status, star.headers['webhook-allowed-origin']]).to.deep.equal([200, '*'])
+    const anybody = await open('POST', { allowedOrigins: ['*'] })
+    expect((await ask(anybody)).headers, 'where no proof is asked for').to.have.property('webhook-allowed-origin')
     const closed = await open('POST', { allowedOrigins: ['b.example'] })
     expect((await ask(closed)).status).to.equal(403)
     expect(host.calls).to.deep.equal([])

@@ -75,7 +75,7 @@ export function http(options: HttpOptions): Source {
   if (specs.length === 0) checkAuth('http', undefined)
   const normalize = compileNormalize(options)
   const guard = csrfGuard()
-  const keep = compileKept('http', options.keep)
+  const keep = compileKept('http', options.keep, specs)
   const waits = options.replyWhen === 'handled'
 
   async function verify(delivery: Delivery, context: SourceContext): Promise<Verification> {

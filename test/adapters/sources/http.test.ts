@@ -245,6 +245,7 @@ describe('http: what is refused at start', () => {
     ['keep[0]', { keep: ['query:access_token'] }],
     ['keep[0]', { keep: ['Cookie'] }],
     ['keep[0]', { keep: ['a b'] }],
+    ['keep[0]', { keep: ['X-Shop-Id'], auth: [BASIC, { kind: 'api-key', header: 'x-shop-id', keys: { a: 'k' } }] }],
     ['keep', { keep: 'x-shop' as never }],
   ] as const satisfies readonly (readonly [string, Partial<HttpOptions>])[]) {
     it(`${option}: ${JSON.stringify(options)}`, () => {

@@ -92,6 +92,12 @@ export function readPayload(bytes: Uint8Array, type: string | undefined): { data
     : { data: text }
 }
 
+/** The media type of a payload whose sender gave none. */
+export function typeOf({ data, dataBase64 }: { data?: string; dataBase64?: string }, json: Json | undefined): string {
+  if (dataBase64 !== undefined) return 'application/octet-stream'
+  return json || data === undefined ? 'application/json' : 'text/plain'
+}
+
 /** One field of a form body, strictly decoded: `URLSearchParams` would replace broken sequences without a word. */
 export function formField(text: string, name: string): { ok: true; value: string } | Bad {
   const prefix = `${name}=`

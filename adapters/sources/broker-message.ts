@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Delivery, Item } from '#domain/source'
-import { bad, contentType, decodeText, findEncodingProblem, mediaType, readPayload } from './body.ts'
+import {
+  bad,
+  contentType,
+  decodeText,
+  findEncodingProblem,
+  isJsonType,
+  mediaType,
+  readPayload,
+  typeOf,
+} from './body.ts'
 import { type Envelope, readCloudEvents } from './cloudevents-binding.ts'
 import { joinId, toItem } from './draft.ts'
 import { parseJson } from './json.ts'
@@ -73,14 +82,16 @@ function fromEnvelope(
 
 /**
  * A message that is no CloudEvent: its address is its type. It has no id, and equal content may well be two changes, so
- * each delivery is an event of its own.
+ * each delivery is an event of its own. What calls itself JSON and is none would fail in every handler.
  */
 function fromPlain(delivery: Delivery, queue: string, type: string | undefined, catalog: S4Catalog | undefined): Item {
   const problem = findEncodingProblem(delivery)
   if (problem) return problem
   if (!type) return bad('unknown-topic', 'x-address')
-  const payload = readPayload(delivery.body, contentType(delivery))
+  const declared = contentType(delivery)
+  const payload = readPayload(delivery.body, declared)
   const json = payload.data === undefined ? undefined : parseJson(payload.data)
+  if (declared && isJsonType(declared) && delivery.body.length > 0 && !json) return bad('not-json')
   const { object, partitionkey, nature, ...facts } = readS4Event(type, json, catalog)
   return toItem({
     identity: { none: true },
@@ -90,7 +101,7 @@ function fromPlain(delivery: Delivery, queue: string, type: string | undefined, 
       type: facts.type ?? type,
       providertype: type,
       subject: object?.key,
-      datacontenttype: mediaType(contentType(delivery)) ?? 'application/json',
+      datacontenttype: mediaType(declared) ?? typeOf(payload, json),
       partitionkey,
     },
     nature,

@@ -10,6 +10,7 @@ import {
   mediaType,
   readJson,
   readPayload,
+  typeOf,
 } from './body.ts'
 import { elementsOf, type Json, memberOf, parseJson, textAt, valueAt } from './json.ts'
 
@@ -134,11 +135,18 @@ function readBase64(attributes: Record<string, string>, value: unknown): Envelop
 
 function withPayload(attributes: Record<string, string>, bytes: Uint8Array): Envelope | Bad {
   const type = attributes.datacontenttype
-  if (type === undefined || !isJsonType(type) || bytes.length === 0) {
-    return { ok: true, attributes, ...readPayload(bytes, type) }
-  }
+  if (bytes.length === 0) return { ok: true, attributes }
+  if (type === undefined) return withUntyped(attributes, readPayload(bytes, type))
+  if (!isJsonType(type)) return { ok: true, attributes, ...readPayload(bytes, type) }
   const text = decodeText(bytes, type)
   if (text === undefined) return bad('not-utf8', 'data')
   const json = parseJson(text)
   return json ? { ok: true, attributes, json, data: text } : bad('not-json', 'data')
+}
+
+/** JSON where it is JSON; other text must not pass for it. */
+function withUntyped(attributes: Record<string, string>, payload: ReturnType<typeof readPayload>): Envelope {
+  const json = payload.data === undefined ? undefined : parseJson(payload.data)
+  if (json) return { ok: true, attributes, json, ...payload }
+  return { ok: true, attributes: { datacontenttype: typeOf(payload, json), ...attributes }, ...payload }
 }

@@ -217,6 +217,33 @@ describe('event-mesh: sloppy events', () => {
     expect(bytesOnly.dataBase64).to.equal('/wA=')
   })
 
+  // Else a handler would fail at it for sixteen hours, and what publishes it would send broken JSON.
+  it('quarantines what calls itself JSON and is none, and takes text and bytes without a type for what they are', () => {
+    const plain = (body: string | Uint8Array, type?: string) =>
+      normalize(source, { body, headers: { 'x-address': 'topic:a/b', ...(type ? { 'content-type': type } : {}) } })
+    for (const body of ['{"specversion":"1.0"', 'any text', ' ', Uint8Array.of(255, 0)]) {
+      expect(plain(body, 'application/json'), String(body)).to.deep.equal([{ ok: false, reason: 'not-json' }])
+    }
+    const typeOf = (body: string | Uint8Array, headers: Record<string, string> = { 'x-address': 'topic:a/b' }) =>
+      draftOf(source, { body, headers }).attributes.datacontenttype
+    expect([typeOf('any text'), typeOf('{"a":1}'), typeOf(Uint8Array.of(255, 0)), typeOf('')]).to.deep.equal([
+      'text/plain',
+      'application/json',
+      'application/octet-stream',
+      'application/json',
+    ])
+    expect(plain('any text', 'text/csv')).to.have.nested.property('[0].draft.attributes.datacontenttype', 'text/csv')
+    const binary = {
+      'ce-specversion': '1.0',
+      'ce-id': '1',
+      'ce-source': '/a',
+      'ce-type': 'sap.x.SalesOrder.Created.v1',
+    }
+    expect(typeOf('any text', binary)).to.equal('text/plain')
+    const order = draftOf(source, { body: '{"SalesOrder":"1"}', headers: binary })
+    expect(order.object, 'JSON without a type is read all the same').to.deep.equal({ type: 'SalesOrder', key: '1' })
+  })
+
   it('quarantines what has neither envelope nor topic, and events without id or type', () => {
     const plain = (headers: Record<string, string>) => normalize(source, { body: '{"a":1}', headers })
     const unknown = [{ ok: false, reason: 'unknown-topic', detail: 'x-address' }]

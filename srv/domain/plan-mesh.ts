@@ -179,7 +179,7 @@ function queueRisks({ queue, topics, exactTopics }: DesiredMesh, found: FoundMes
       risks.push(risk('topic-foreign', `Queue ${queue} has also subscribed to ${topic}, which is not configured.`))
     }
   }
-  if (maxTtl !== undefined && maxTtl > 0 && maxTtl < FIRST_RETRY_S) {
+  if (maxTtl !== undefined && maxTtl > 0 && maxTtl <= FIRST_RETRY_S) {
     risks.push(
       risk('ttl-short', `Messages in ${queue} live ${maxTtl} s, the first retry comes after ${FIRST_RETRY_S} s.`),
     )

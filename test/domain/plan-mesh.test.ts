@@ -137,7 +137,7 @@ describe('planMesh', () => {
   const risky: readonly [string, FoundMesh][] = [
     ['qos-0', { ...settled, webhook: { ...foundHook, qos: 0 } }],
     ['handshake-exempted', { ...settled, webhook: { ...foundHook, handshake: 'exempted' } }],
-    ['ttl-short', { ...settled, settings: { ...settled.settings, maxTtl: 899 } }],
+    ['ttl-short', { ...settled, settings: { ...settled.settings, maxTtl: 900 } }],
     ['redeliveries-few', { ...settled, settings: { ...settled.settings, maxRedeliveryCount: 5 } }],
     ['no-dead-message-queue', { ...settled, settings: { ...settled.settings, deadMsgQueue: '' } }],
   ]
@@ -145,7 +145,7 @@ describe('planMesh', () => {
 
   it('knows the bounds of a risk', () => {
     const { settings } = settled
-    expect(codes({ ...settled, settings: { ...settings, maxTtl: 900, maxRedeliveryCount: 6 } })).to.deep.equal([])
+    expect(codes({ ...settled, settings: { ...settings, maxTtl: 901, maxRedeliveryCount: 6 } })).to.deep.equal([])
     expect(codes({ ...settled, settings: { ...settings, maxTtl: 0 } })).to.deep.equal([])
   })
 

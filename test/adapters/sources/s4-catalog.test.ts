@@ -8,11 +8,11 @@ const read = (event: string, data: object, catalog = S4_CATALOG) =>
   readS4Event(`sap.s4.beh.x.v1.${event}.v1`, parseJson(JSON.stringify(data)), catalog)
 
 describe('the S/4 catalog', () => {
-  it('has 42 rows, one for each object and its items, and says which are only inferred', () => {
+  it('has 43 rows, one for each object and its items, and says which are only inferred', () => {
     const names = S4_CATALOG.rows.map(({ object, of }) => `${object}/${of}`)
-    expect(names).to.have.length(42)
-    expect(new Set(names).size).to.equal(42)
-    expect(new Set(S4_CATALOG.rows.map(({ type }) => type)).size).to.equal(42)
+    expect(names).to.have.length(43)
+    expect(new Set(names).size).to.equal(43)
+    expect(new Set(S4_CATALOG.rows.map(({ type }) => type)).size).to.equal(43)
     expect(S4_CATALOG.rows.filter(({ evidence }) => evidence === 'inferred').length).to.be.above(10)
     for (const { apis } of S4_CATALOG.rows) {
       for (const api of apis) expect(api.evidence, api.entity).to.be.oneOf(['verified', 'inferred'])
@@ -43,6 +43,16 @@ describe('the S/4 catalog', () => {
         type: 'sales.orderitem.changed.v1',
         object: { type: 'SalesOrderItem', key: '1/10' },
         partitionkey: 'SalesOrder/1',
+        nature: 'state',
+      },
+    ],
+    [
+      'PurchaseRequisition.ItemChanged',
+      { PurchaseRequisition: '10000001', PurchaseRequisitionItem: '10' },
+      {
+        type: 'procurement.requisitionitem.changed.v1',
+        object: { type: 'PurchaseRequisitionItem', key: '10000001/10' },
+        partitionkey: 'PurchaseRequisition/10000001',
         nature: 'state',
       },
     ],

@@ -28,6 +28,13 @@ export async function openWork(store: CrashStore): Promise<OpenWork> {
   return { waiting: Number(work?.waiting), leased: Number(work?.leased), stuck: Number(work?.stuck) }
 }
 
+/** The first lanes with open work: for whoever waits in vain for their end. */
+export const openLanes = (store: CrashStore): Promise<readonly unknown[]> =>
+  store.sql(`SELECT l.ID, l.owner, l.availableAt, l.blocked, l.head, d.ID AS dispatch, d.status, d.pos, d.attempts,
+      d.availableAt AS due, (SELECT max(a.code) FROM sluice_attempts a WHERE a.dispatch = d.ID AND a.n = d.attempts) AS code
+    FROM sluice_lanes l LEFT JOIN sluice_dispatches d ON d.lane = l.ID AND d.status = 'waiting'
+    WHERE l.owner IS NOT NULL OR d.ID IS NOT NULL LIMIT 5`)
+
 async function sqliteStore(): Promise<CrashStore> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-crash-'))
   const url = join(folder, 'sluice.db')

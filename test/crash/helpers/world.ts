@@ -4,7 +4,7 @@ import { Cluster, type ClusterOptions } from './cluster.ts'
 import { sharedErp } from './erps.ts'
 import type { Failpoint } from './failpoints.ts'
 import { Shop } from './shop.ts'
-import { type CrashStore, openWork, type STORES } from './stores.ts'
+import { type CrashStore, openLanes, openWork, type STORES } from './stores.ts'
 import { until } from './until.ts'
 import { judge, type Verdict } from './verdict.ts'
 
@@ -79,7 +79,11 @@ export class World {
       const { waiting, leased } = await openWork(this.store)
       return waiting + leased === 0
     }
-    await until('everything ends', isSettled, withinMs)
+    try {
+      await until('everything ends', isSettled, withinMs)
+    } catch (thrown) {
+      throw new Error(`open: ${JSON.stringify(await openLanes(this.store))}`, { cause: thrown })
+    }
   }
 
   /** Until two more polls have read to the end: the second began after this was called, and read the overlap again. */

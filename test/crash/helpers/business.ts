@@ -77,7 +77,8 @@ export function businessTargets({ erp, headquarters, settleMs }: BusinessOptions
 /** A second application's or a newer version's subscription may want the same orders. */
 export type SubscriptionName = 'orders' | 'stock' | 'poison' | 'changes' | 'audit'
 
-const RETRY = { attempts: 50, baseMs: 50, factor: 2, capMs: 400 }
+/** As long as it takes: on a slow machine most attempts run out of time, and giving up is not what is tested. */
+const RETRY = { attempts: 1_000, baseMs: 50, factor: 2, capMs: 400 }
 
 /** @param system who writes, as the ERP shall remember it */
 export const subscriptionOf = (name: SubscriptionName, system: string) => ({ name, ...SUBSCRIPTIONS[name](system) })

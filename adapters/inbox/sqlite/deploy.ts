@@ -18,8 +18,10 @@ const INDEXES = [
   `CREATE INDEX IF NOT EXISTS sluice_Lanes_due ON sluice_Lanes(subscription, availableAt) WHERE availableAt IS NOT NULL`,
   'CREATE INDEX IF NOT EXISTS sluice_Lanes_blocked ON sluice_Lanes(subscription) WHERE blocked',
   `CREATE INDEX IF NOT EXISTS sluice_Identities_expiry ON sluice_Identities(expiresAt) WHERE expiresAt IS NOT NULL`,
-  // From a delivery to its events: both keys grow with time, so new rows lie at the end.
+  // From a delivery to its events and on to their dispatches, as the operator's service reads them, in the process that
+  // takes deliveries. The keys grow with time, so new rows lie at the end.
   'CREATE INDEX IF NOT EXISTS sluice_Events_delivery ON sluice_Events(delivery)',
+  'CREATE INDEX IF NOT EXISTS sluice_Dispatches_event ON sluice_Dispatches(event)',
   `CREATE INDEX IF NOT EXISTS sluice_Deliveries_application ON sluice_Deliveries(applicationId) WHERE applicationId IS NOT NULL`,
   `CREATE INDEX IF NOT EXISTS sluice_Deliveries_correlation ON sluice_Deliveries(correlationId) WHERE correlationId IS NOT NULL`,
 ]

@@ -56,6 +56,19 @@ describe('sqlite: deployment', () => {
     expect((await readdir(folder)).filter((name) => name.endsWith('.backup'))).to.deep.equal([])
   })
 
+  for (const [what, table, column] of [
+    ['a delivery’s events', 'sluice_Events', 'delivery'],
+    ['an event’s delivery', 'sluice_Deliveries', 'ID'],
+    ['an event’s dispatches', 'sluice_Dispatches', 'event'],
+    ['a dispatch’s attempts', 'sluice_Attempts', 'dispatch'],
+  ] as const) {
+    it(`finds ${what} without reading a table from end to end`, async () => {
+      await deploy(1)
+      const [plan] = query(url, `EXPLAIN QUERY PLAN SELECT * FROM ${table} WHERE ${column} = 'one'`)
+      expect(plan?.detail).to.include(`SEARCH ${table} USING INDEX`)
+    })
+  }
+
   it('refuses a store that a newer Sluice has written, and names the remedy', async () => {
     await deploy(2)
     const inbox = sqliteInbox({ url })

@@ -78,5 +78,6 @@ export type RejectionReason =
   | 'too-large'
   | 'retired'
   | 'method-not-allowed'
+  | 'handshake-refused'
   | 'verifier-unavailable'
   | 'verifier-failed'

@@ -70,7 +70,7 @@ export function createReceiver(parts: ReceiverParts) {
     const { source, delivery, context } = arrival
     if (source.retired) return rejected(arrival, 'retired', problem('retired'))
     const greeting = source.handshake && (await inTime(source.handshake(delivery, context)))
-    if (greeting) return 'ok' in greeting ? declined(arrival, greeting) : greeting
+    if (greeting) return greeted(arrival, greeting)
     if (!(source.limits?.methods ?? ['POST']).includes(delivery.method)) {
       return rejected(arrival, 'method-not-allowed', problem('method-not-allowed', { allow: allowed(source) }))
     }
@@ -78,6 +78,12 @@ export function createReceiver(parts: ReceiverParts) {
     if (verification.ok !== true) return declined(arrival, verification)
     const answered = source.control && (await inTime(source.control(delivery, verification, context)))
     return answered ?? verification
+  }
+
+  /** A handshake that fails is seen here too, and not only at the broker, which does not say why. */
+  function greeted(arrival: Arrival, greeting: Reply | Refusal | Undecided): Reply {
+    if ('ok' in greeting) return declined(arrival, greeting)
+    return greeting.status < 400 ? greeting : rejected(arrival, 'handshake-refused', greeting)
   }
 
   /** Only what is really asynchronous gets a timer: most sources are not, and a timer for each delivery is not free. */

@@ -153,6 +153,20 @@ describe('gateway: handshakes', () => {
     await door.close()
   })
 
+  it('that are refused are told to the operator, once a minute, and those that are granted are not', async () => {
+    const source = hmacSource({
+      handshake: ({ query }) => ({ status: query.get('from') === 'mesh' ? 200 : 403 }),
+    })
+    const door = await frontDoor({ sources: { shop: source } })
+    for (const name of ['mesh', 'stranger', 'stranger']) {
+      await door.send({ method: 'OPTIONS', path: `/webhooks/shop?from=${name}` })
+    }
+    await door.close()
+    const counts = [...door.state.rejections].map(([key, count]) => [JSON.parse(key).slice(0, 2).join(' '), count])
+    expect(counts).to.deep.equal([['shop handshake-refused', 2]])
+    expect(door.log.messages('warn')).to.deep.equal(['deliveries are refused'])
+  })
+
   it('cannot smuggle headers into an answer', async () => {
     const source = hmacSource({
       handshake: ({ query }) => ({ status: 200, headers: { 'x-echo': query.get('challenge') ?? '' } }),

@@ -3,7 +3,16 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type cds from '@sap/cds'
-import { cloudFoundryParts, EDITOR_SETTINGS, handlerStub, MODEL, SECRET, SECURITY, settings } from './add-files.ts'
+import {
+  cloudFoundryParts,
+  EDITOR_SETTINGS,
+  EXAMPLE,
+  handlerStub,
+  MODEL,
+  OPERATOR,
+  SECRET,
+  SECURITY,
+} from './add-files.ts'
 
 /** What cds-dk gives to facets. https://cap.cloud.sap/docs/node.js/cds-plugins#cds-add */
 interface AddFacets {
@@ -17,7 +26,12 @@ interface ProjectManifest {
   readonly type?: string
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
-  readonly cds?: { readonly requires?: { readonly sluice?: object } }
+  readonly cds?: { readonly requires?: Requires & { readonly '[development]'?: Requires } }
+}
+
+interface Requires {
+  readonly sluice?: object
+  readonly auth?: unknown
 }
 
 /** Offers `cds add sluice`, where cds-dk runs; elsewhere there is no `cds.add`. */
@@ -41,8 +55,10 @@ const facetOf = (add: AddFacets, facade: typeof cds) =>
       const inProject = (path: string) => join(facade.root, path)
       const manifest = JSON.parse(readFileSync(inProject('package.json'), 'utf8')) as ProjectManifest
       const typescript = Boolean(manifest.devDependencies?.typescript ?? manifest.dependencies?.typescript)
-      if (!manifest.cds?.requires?.sluice) {
-        await add.merge(settings).into('package.json')
+      const { sluice, auth, '[development]': development } = manifest.cds?.requires ?? {}
+      if (!sluice || !(auth ?? development?.auth)) await add.merge(OPERATOR).into('package.json')
+      if (!sluice) {
+        await add.merge(EXAMPLE).into('package.json')
         const stub = handlerStub({ typescript, esm: typescript || manifest.type === 'module' })
         createFile(inProject(stub.path), stub.text)
         appendLine(inProject('.env'), `${SECRET}=whsec_${randomBytes(24).toString('base64')}`, SECRET)

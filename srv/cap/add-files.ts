@@ -3,17 +3,21 @@ export const SECRET = 'SLUICE_ORDERS_SECRET'
 
 const ROLES = ['SluiceViewer', 'SluiceOperator']
 
-/** Into package.json. */
-export const settings = {
+/** Into package.json: an example that works. */
+export const EXAMPLE = {
   cds: {
     requires: {
       sluice: {
         sources: { orders: { kind: 'standard-webhooks', secrets: [`env:${SECRET}`] } },
         subscriptions: { orders: { on: '*', sources: ['orders'], handler: 'srv/handlers/orders' } },
       },
-      '[development]': { auth: { users: { operator: { roles: ROLES } } } },
     },
   },
+}
+
+/** Into package.json: who may use the operator's service on the developer's machine. */
+export const OPERATOR = {
+  cds: { requires: { '[development]': { auth: { users: { operator: { roles: ROLES } } } } } },
 }
 
 /** The operator's service and the cockpit. */

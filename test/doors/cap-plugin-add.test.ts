@@ -64,6 +64,21 @@ describe('cds add sluice', function () {
     expect(app.read('.gitignore').match(/^\.env$/gm)).to.have.length(1)
   })
 
+  it('brings a user for the operator’s service where the app has no users of its own', async () => {
+    const sluice = { sources: { mine: { kind: 'github', secrets: ['s'] } } }
+    app = await capApp({ cds: { requires: { sluice } } })
+    await app.cds('add', 'sluice')
+    const { '[development]': development, ...rest } = json('package.json').cds.requires
+    expect(development.auth.users.operator.roles).to.have.members(['SluiceViewer', 'SluiceOperator'])
+    expect(rest).to.deep.equal({ sluice })
+    for (const own of [{ auth: { kind: 'basic' } }, { '[development]': { auth: { kind: 'basic' } } }]) {
+      const requires = { ...own, sluice }
+      app.write('package.json', JSON.stringify({ ...json('package.json'), cds: { requires } }))
+      await app.cds('add', 'sluice')
+      expect(json('package.json').cds.requires).to.deep.equal(requires)
+    }
+  })
+
   it('brings a database where the app has none, as apps of cds init --add typescript have', async () => {
     app = await capApp()
     const { devDependencies, ...rest } = json('package.json')

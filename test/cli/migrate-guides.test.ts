@@ -59,10 +59,10 @@ describe('guides that move an integration', function () {
       app.write(file, readFileSync(join(folder, 'my-inbox', file), 'utf8'))
     }
     for (const [file, text] of Object.entries(files)) app.write(file, text)
-    const env = { ERP_ORDERS_PASSWORD: 'of the broker' }
-    const { url, says } = await app.start({ args: [], env })
+    app.write('.env', 'ERP_ORDERS_PASSWORD=of the broker')
+    const { url, says } = await app.start({ args: [] })
     const [attempt = '', ...operate] = others
-    const there = { ...env, SLUICE: url }
+    const there = { SLUICE: url }
     expect(await say(attempt, there, app.folder)).to.include(`${DONE}2, nacked: 0 }`)
     await says('order seen')
     expect(operate).to.have.length(2)
@@ -109,9 +109,9 @@ describe('guides that move an integration', function () {
     })
     app.write('package.json', JSON.stringify(manifest))
     app.write('srv/sluice.cds', "using from 'cap-sluice';\n")
-    const env = { MESSAGING_PASSWORD: 'of the broker' }
-    const { url, says } = await app.start({ args: [], env })
-    const there = { ...env, SLUICE: url }
+    app.write('.env', 'MESSAGING_PASSWORD=of the broker')
+    const { url, says } = await app.start({ args: [] })
+    const there = { SLUICE: url }
     expect(await say(attempt, there, app.folder)).to.include(`${DONE}1, nacked: 0 }`)
     await says('order changed')
     expect(operate).to.have.length(1)

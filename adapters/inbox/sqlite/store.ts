@@ -54,15 +54,21 @@ function deployModel(tx: Tx, ddl: readonly string[]): void {
   for (const sql of pending(ddl, toCatalog(tx.all<CatalogRow>(CATALOG)))) tx.run(sql)
 }
 
-/** Where the last write was refused, one that costs a page finds out whether that is over. */
+/** Longer than most deliveries: a few bytes find room on a full disk too. */
+const PROBE = ' '.repeat(1_000_000)
+
+/** Where the last write was refused, a probe finds out whether that is over. */
 async function health(writer: Writer) {
-  const failed = writer.lastFailure() !== undefined
   try {
-    await writer.submit('call', 0, (tx) => (failed ? tx.run(PROBE, tx.now) : tx.registry().size))
+    if (writer.lastFailure() === undefined) await writer.submit('call', 0, (tx) => tx.registry().size)
+    else {
+      for (const text of [PROBE, '']) await writer.submit('call', 0, (tx) => tx.run(WRITE_PROBE, text))
+      writer.recovered()
+    }
     return { ok: true, clockOffsetMs: 0 }
   } catch (thrown) {
     return unwell(thrown)
   }
 }
 
-const PROBE = `INSERT INTO sluice_Meta(name, value) VALUES('probe', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value`
+const WRITE_PROBE = `INSERT INTO sluice_Meta(name, value) VALUES('probe', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value`

@@ -32,8 +32,9 @@ export interface Writer {
   submit<T>(kind: Kind, weight: number, run: (tx: Tx, allowance: number) => T): Promise<T>
   /** Resolves when nothing waits. */
   drain(): Promise<void>
-  /** Why the last transaction was refused, if it was. */
+  /** Why a transaction was refused, if no delivery was stored since, and nobody called `recovered`. */
   lastFailure(): SluiceError | undefined
+  recovered(): void
 }
 
 /** Bounds of one transaction, so that it never holds up the loop for more than some 20 ms. */
@@ -82,17 +83,15 @@ export function createWriter(connection: Connection, storeDeliveries: StoreDeliv
   }
 
   async function together(batch: readonly Arrival[], work: readonly Unit[], left: number): Promise<void> {
-    const { outcomes, values, wrote } = await connection.transaction((tx) => {
-      const before = failure && changesOf(tx)
+    const { outcomes, values } = await connection.transaction((tx) => {
       const outcomes = storeDeliveries(
         tx,
         batch.map(({ delivery }) => delivery),
       )
-      const values = work.map((unit) => unit.run(tx, left))
-      return { outcomes, values, wrote: failure && changesOf(tx) !== before }
+      return { outcomes, values: work.map((unit) => unit.run(tx, left)) }
     })
-    // Reads and claims that find nothing succeed on a full disk too.
-    if (wrote) failure = undefined
+    // Reads, and results of a few bytes, succeed on a full disk too.
+    if (batch.length > 0) failure = undefined
     for (const [index, arrival] of batch.entries()) arrival.resolve(outcomes[index] as Outcome)
     for (const [index, unit] of work.entries()) unit.done(values[index])
   }
@@ -146,6 +145,9 @@ export function createWriter(connection: Connection, storeDeliveries: StoreDeliv
       }),
     drain: () => (active ? new Promise((resolve) => drained.push(resolve)) : Promise.resolve()),
     lastFailure: () => failure,
+    recovered: () => {
+      failure = undefined
+    },
   }
 }
 
@@ -170,7 +172,5 @@ function takeUnits(queue: Unit[], allowance: number): Unit[] {
   }
   return queue.splice(0, count)
 }
-
-const changesOf = (tx: Tx): number | undefined => tx.get<{ n: number }>('SELECT total_changes() AS n')?.n
 
 const weightOf = (units: readonly Unit[]): number => units.reduce((sum, { weight }) => sum + weight, 0)

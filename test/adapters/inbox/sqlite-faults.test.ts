@@ -57,6 +57,24 @@ describe('sqlite: faults', () => {
     expect((await drain({ inbox, now: () => new Date() }, 'orders')).sort()).to.deep.equal(['a', 'b', 'c'])
   })
 
+  it('is ill while there is no room for a delivery, whatever small finds room meanwhile', async () => {
+    const { page_count: pages } = pragma('page_count') as { page_count: number }
+    pragma(`max_page_count = ${pages + 20}`)
+    expect(await codeOf(inbox.intake.store([one({}, { body: new Uint8Array(200_000) })]))).to.equal('store-unavailable')
+    await inbox.journal.setSourceState('shop', 'state', 1)
+    await inbox.admin.pause('orders', 'operator')
+    for (const _ of ['asked once', 'asked again']) {
+      expect(await inbox.health()).to.deep.equal({ ok: false, reason: 'store-unavailable' })
+    }
+    pragma('max_page_count = 1000000')
+    expect(await inbox.health()).to.deep.equal({ ok: true, clockOffsetMs: 0 })
+    expect(
+      database.prepare(`SELECT length(value) AS left FROM sluice_Meta WHERE name = 'probe'`).get(),
+    ).to.deep.include({
+      left: 0,
+    })
+  })
+
   it('says that it is ill while it cannot write, and recovers', async () => {
     pragma('query_only = ON')
     expect(await codeOf(inbox.intake.store([one({ id: 'a' })]))).to.equal('store-unavailable')

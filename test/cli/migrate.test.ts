@@ -103,7 +103,9 @@ describe('sluice migrate', () => {
             auth: { kind: 'basic', user: 'env:S4HANA_USER', password: 'env:S4HANA_PASSWORD' },
           },
         },
-        subscriptions: { 'erp-orders': { on: ['*'], sources: ['erp-orders'], handler: 'srv/handlers/erp-orders' } },
+        subscriptions: {
+          'erp-orders': { on: ['*'], sources: ['erp-orders'], order: 'park', handler: 'srv/handlers/erp-orders' },
+        },
       })
       expect(variables).to.deep.equal(['ERP_ORDERS_PASSWORD', 'S4HANA_PASSWORD', 'S4HANA_USER'])
       expect(open.map(({ where, kind }) => `${where}: ${kind}`)).to.deep.equal([
@@ -240,7 +242,12 @@ describe('sluice migrate', () => {
       const { config, open, files } = await reportOf('a.zip')
       expect(Object.keys(config.sources)).to.deep.equal(['erp-orders', 'erp-returns'])
       expect(config.subscriptions).to.deep.equal({
-        'erp-orders': { on: ['*'], sources: ['erp-orders', 'erp-returns'], handler: 'srv/handlers/erp-orders' },
+        'erp-orders': {
+          on: ['*'],
+          sources: ['erp-orders', 'erp-returns'],
+          order: 'park',
+          handler: 'srv/handlers/erp-orders',
+        },
       })
       expect(files.filter((file) => file.startsWith('srv/handlers/'))).to.have.length(1)
       expect(open.at(-1)).to.include({ kind: 'sender SFTP' })

@@ -60,7 +60,7 @@ export function jwtCheck({ fetch = plainFetch, log }: { fetch?: GuardedFetch; lo
       if (!isUnreachable(thrown)) return refusalOf(thrown)
       if (now.getTime() - toldAt >= TELL_MS) {
         toldAt = now.getTime()
-        log?.warn('the keys that tokens are checked with cannot be read', { ...toFault(thrown) })
+        log?.warn('the keys that tokens are checked with cannot be read', { ...rules.keys, ...toFault(thrown) })
       }
       return { ok: 'unknown', retryAfterMs: RETRY_AFTER_MS }
     }

@@ -33,7 +33,10 @@ const PERMANENT: Readonly<Record<number, { code: string; remedy: string }>> = {
   400: { code: 'mesh-bad-request', remedy: 'Check names and topic: at most 150 characters and 20 segments.' },
   403: { code: 'mesh-forbidden', remedy: "Check the message client's rules for topics and queues." },
   404: { code: 'mesh-not-found', remedy: 'Check the name of the queue or subscription.' },
-  409: { code: 'mesh-conflict', remedy: 'Something of this name exists already.' },
+  409: {
+    code: 'mesh-conflict',
+    remedy: 'Something of this name exists already, or is in use: see what its owner does with it.',
+  },
   413: { code: 'mesh-too-large', remedy: 'A message is at most 1 MB.' },
   415: { code: 'mesh-bad-request', remedy: 'Check the content type.' },
 }

@@ -5,6 +5,7 @@ import type { AuthSpec } from '#domain/source'
 import { authenticator } from '../../../adapters/auth/authenticate.ts'
 import { deliver, NOW } from '../../helpers/deliveries.ts'
 import { serve } from '../../helpers/http-server.ts'
+import { recordingLog } from '../../helpers/recording-log.ts'
 
 const basic: AuthSpec = { kind: 'basic', users: { broker: 'pässword:1', other: 'two' }, scope: 'emcallback' }
 const header = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` })
@@ -255,6 +256,19 @@ describe('authenticate: jwt', () => {
     } finally {
       mock.timers.reset()
     }
+  })
+
+  it('says which keys cannot be read, once a minute, and not to the caller', async () => {
+    const log = recordingLog()
+    const telling = authenticator({ log })
+    answer = { status: 503, body: '', fetches: 0 }
+    for (const _ of ['first', 'second']) {
+      expect(await telling(deliver({ headers: { authorization: `Bearer ${await sign()}` } }), spec)).to.include({
+        ok: 'unknown',
+      })
+    }
+    expect(log.messages('warn')).to.deep.equal(['the keys that tokens are checked with cannot be read'])
+    expect(log.lines[0]?.fields).to.include({ jwksUrl: spec.jwksUrl })
   })
 
   it('takes known keys on while forged key ids find nobody to ask, at most once a second', async () => {

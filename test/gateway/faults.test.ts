@@ -43,7 +43,7 @@ describe('gateway: the store fails (peer defect 3)', () => {
       const { inbox, memory, mend } = breakable(store)
       const door = await frontDoor({ inbox })
       for (let n = 0; n < 3; n += 1) {
-        const answer = await door.send({ headers: signed(body), body })
+        const answer = await door.send({ headers: signed(body, { 'x-correlation-id': `try-${n}` }), body })
         expect([answer.status, answer.headers['retry-after']]).to.deep.equal([503, '5'])
         expect(JSON.parse(answer.text)).to.deep.equal({
           type: 'urn:sluice:problem:store-unavailable',
@@ -52,6 +52,8 @@ describe('gateway: the store fails (peer defect 3)', () => {
         })
       }
       expect(memory.state.deliveries.size).to.equal(0)
+      const told = door.log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields.correlationId)
+      expect(told).to.deep.equal(what === 'gives no outcome' ? [] : ['try-0', 'try-1', 'try-2'])
       mend()
       expect((await door.send({ headers: signed(body), body })).status).to.equal(200)
       expect(memory.state.events.size).to.equal(1)

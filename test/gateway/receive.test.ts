@@ -116,6 +116,17 @@ describe('gateway: receive() without a framework', () => {
     await door.close()
   })
 
+  it('cuts a path and the name of a caller at what the store keeps of them', async () => {
+    const principal = { name: 'n'.repeat(256), scopes: [] }
+    const shop = hmacSource({ verify: () => ({ ok: true, authlevel: 'token', principal }) })
+    const door = await frontDoor({ sources: { shop } })
+    const url = `/${'a'.repeat(2_048)}/shop`
+    expect((await door.gateway.receive({ method: 'POST', url, headers: {}, body })).status).to.equal(200)
+    const [delivery] = door.deliveries()
+    expect(delivery).to.include({ outcome: 'accepted', url: url.slice(0, 2_048), principal: 'n'.repeat(255) })
+    await door.close()
+  })
+
   it('takes no body for an empty one', async () => {
     const door = await frontDoor()
     expect((await door.gateway.receive({ method: 'POST', url: '/shop', headers: signed('') })).status).to.equal(200)

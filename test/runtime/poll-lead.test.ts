@@ -76,6 +76,43 @@ describe("poller: a poll's leader", () => {
     expect(new Set(log.messages('warn'))).to.deep.equal(new Set(['a lead could not be renewed']))
   })
 
+  // Mutation tried: without another look, the poll rests until its next slot, a day later.
+  it('is looked at again by an instance that lost its lead, should its successor die as well', async () => {
+    const { poller, policy, feed, clock, change, keys } = pollBench()
+    const daily = policy({ overlapMs: DAY_MS })
+    let isAway = false
+    const away = (journal: Journal): Journal => ({
+      ...journal,
+      lease: (name, owner, leaseMs) =>
+        isAway ? Promise.reject(new Error('gone')) : journal.lease(name, owner, leaseMs),
+    })
+    const mortal = (journal: Journal): Journal => {
+      let takes = 0
+      return {
+        ...journal,
+        lease: (name, owner, leaseMs) => (takes++ > 0 ? never() : journal.lease(name, owner, leaseMs)),
+      }
+    }
+    const [one, two] = [poller(daily, away), poller(daily, mortal)]
+    const { passed, open } = gate()
+    feed.hold(() => passed)
+    one.start()
+    await turns()
+    isAway = true
+    await clock.advance(LEASE_MS)
+    feed.hold(never)
+    void two.run(daily)
+    await turns()
+    isAway = false
+    feed.hold(async () => {})
+    open()
+    await turns()
+    change('A')
+    await clock.advance(2 * LEASE_MS)
+    expect(keys()).to.deep.equal(['A'])
+    await one.stop()
+  })
+
   // Mutation tried: a release that does not wait leaves the lead with nobody until the lease ends.
   it('is led by nobody once a run has ended, even where a renewal was under way', async () => {
     const { poller, policy, feed, clock, inbox } = pollBench()

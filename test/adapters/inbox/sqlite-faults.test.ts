@@ -75,6 +75,12 @@ describe('sqlite: faults', () => {
     })
   })
 
+  // No kill of a process shows it: what the system has taken from SQLite it writes, unless the power goes.
+  it('answers only once the disk has it', () => {
+    expect(pragma('journal_mode')).to.deep.equal({ journal_mode: 'wal' })
+    expect(pragma('synchronous'), 'FULL').to.deep.equal({ synchronous: 2 })
+  })
+
   it('says that it is ill while it cannot write, and recovers', async () => {
     pragma('query_only = ON')
     expect(await codeOf(inbox.intake.store([one({ id: 'a' })]))).to.equal('store-unavailable')
@@ -134,6 +140,19 @@ describe('sqlite: faults', () => {
     expect(beside.length).to.be.within(1, 64)
     const rest = await claim(inbox, 'orders', { lanes: 300 })
     expect(beside.length + rest.length).to.equal(201)
+  })
+
+  // Mutation tried: with one subscription after the other, the second gets nothing of this transaction.
+  it('gives every subscription its share, where a transaction has too little for the first one alone', async () => {
+    await inbox.admin.register([{ name: 'bills', filter: { on: ['*'] } }])
+    await accept(inbox, ...Array.from({ length: 200 }, (_, n) => one({ lane: `${n}` })))
+    const subscriptions = ['orders', 'bills'].map((name) => ({ name, lanes: 200 }))
+    const [lanes] = await Promise.all([claim(inbox, '', { subscriptions }), accept(inbox, one({ lane: 'new' }))])
+    const [orders = 0, bills = 0] = ['orders', 'bills'].map(
+      (name) => lanes.filter(({ subscription }) => subscription === name).length,
+    )
+    expect(orders + bills).to.equal(64)
+    expect(Math.abs(orders - bills)).to.be.at.most(1)
   })
 
   it('wants a file, in a folder that it makes, and says what is wrong with another place', async () => {

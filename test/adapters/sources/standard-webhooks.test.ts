@@ -95,6 +95,14 @@ describe('standard-webhooks', () => {
     expect(await verify(source, { body, headers: headers(list) })).to.include({ ok: true })
   })
 
+  it('looks at ten signatures and no more: each may cost as much as an Ed25519 check', async () => {
+    const others = (count: number) => Array.from({ length: count }, () => v1(key('other'), signed))
+    const verified = async (list: readonly string[]) =>
+      (await verify(source, { body, headers: headers(list.join(' ')) })).ok
+    expect(await verified([...others(9), v1(secret, signed)])).to.equal(true)
+    expect(await verified([...others(10), v1(secret, signed)])).to.equal(false)
+  })
+
   it('refuses a signature of another length without throwing', async () => {
     for (const short of ['v1,AAAA', 'v1a,AAAA', `v1,${'A'.repeat(88)}`]) {
       expect(await verify(source, { body, headers: headers(short) }), short).to.include({

@@ -183,7 +183,7 @@ export function leasesSuite(use: UseInbox): void {
 
     it('keeps the lease while dispatches of the lane are settled one by one', async () => {
       const harness = use()
-      const { inbox } = harness
+      const { inbox, peek } = harness
       await inbox.admin.register([ORDERS])
       const { one } = sender(harness)
       await accept(inbox, ...['a', 'b', 'c'].map((id) => one({ id, lane: '1' })))
@@ -191,6 +191,7 @@ export function leasesSuite(use: UseInbox): void {
       const [a, b] = lane.dispatches.map((each) => done(each, harness.now()))
       expect(await settle(inbox, lane, a ? [a] : [], false)).to.equal(true)
       expect(await settle(inbox, lane, a ? [a] : [], false), 'the same once more').to.equal(true)
+      expect(await peek.attempts(a?.dispatch ?? '')).to.have.length(1)
       expect(await claim(inbox, 'orders')).to.deep.equal([])
       await accept(inbox, one({ id: 'd', lane: '1' }))
       expect(await settle(inbox, lane, b ? [b] : [], false)).to.equal(true)

@@ -3,9 +3,20 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { type TestDatabase, testDatabase } from '../helpers/postgres.ts'
 import { type TestApp, testApp } from './app.ts'
 
 const production = { NODE_ENV: 'production' }
+
+/** Preloaded by the app: SIGUSR2 puts its clock six seconds ahead, and back with the next one. */
+const SHIFTED_CLOCK = `data:text/javascript,${encodeURIComponent(`
+  const Real = Date
+  let ahead = 0
+  process.on('SIGUSR2', () => { ahead = 6_000 - ahead })
+  globalThis.Date = class extends Real {
+    constructor(...parts) { super(...(parts.length > 0 ? parts : [Real.now() + ahead])) }
+    static now() { return Real.now() + ahead }
+  }`)}`
 
 /** A server that answers when the test says so. */
 async function heldAnswer() {
@@ -24,9 +35,12 @@ async function heldAnswer() {
 
 describe('the life of the app', () => {
   let app: TestApp | undefined
+  let database: TestDatabase | undefined
   afterEach(async () => {
     await app?.cleanUp()
+    await database?.drop()
     app = undefined
+    database = undefined
   })
 
   it('is ready once the store is open, and keeps events over a restart', async () => {
@@ -58,6 +72,21 @@ describe('the life of the app', () => {
     limit('unlimited')
     expect((await app.deliver('refused')).json<{ status: string }>().status).to.equal('accepted')
     expect((await app.request('/health/ready')).status).to.equal(200)
+  })
+
+  it('is not ready while its clock is off by more than five seconds, and stores all the same', async function () {
+    database = await testDatabase(this)
+    const { credentials } = database
+    const preload = { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import "${SHIFTED_CLOCK}"` }
+    app = await testApp({}, { 'sluice-db': { kind: 'postgres', credentials } }, preload)
+    const turnClock = () => process.kill(app?.pid() ?? 0, 'SIGUSR2')
+    const ready = async () => (await app?.request('/health/ready'))?.json<unknown>()
+    turnClock()
+    while (JSON.stringify(await ready()) !== '{"status":"DOWN","reason":"clock"}') {}
+    expect((await app.request('/health')).status).to.equal(200)
+    expect((await app.deliver('meanwhile')).status).to.equal(200)
+    turnClock()
+    while (JSON.stringify(await ready()) !== '{"status":"UP"}') {}
   })
 
   it('logs one JSON object a line in production, with the correlation id and without secrets', async () => {

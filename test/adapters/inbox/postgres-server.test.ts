@@ -4,7 +4,7 @@ import cds from '@sap/cds'
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import { postgresInbox } from '../../../adapters/inbox/postgres/index.ts'
-import { accept, claimOne, done, drain, LEASE_MS, sender, settle } from '../../helpers/inbox.ts'
+import { accept, claim, claimOne, done, drain, idsOf, LEASE_MS, sender, settle } from '../../helpers/inbox.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
 
 const ORDERS = { name: 'orders', filter: { on: ['*'] } }
@@ -117,6 +117,20 @@ describe('inbox on Postgres: the server', () => {
     expect(await settling).to.equal(true)
     await database.sql('DROP FUNCTION hold CASCADE')
     expect(await drain({ inbox: worker, ...real }, 'orders')).to.deep.equal(['b'])
+  })
+
+  // Mutation tried: with FOR UPDATE alone the claim waits, and the test for ever.
+  it('passes over a lane that somebody writes to, and waits for none', async () => {
+    const inbox = await open()
+    await inbox.admin.register([ORDERS])
+    const { one } = sender(real)
+    await accept(inbox, one({ id: 'a', lane: '1' }), one({ id: 'b', lane: '2' }))
+    const lanes = await database.inTransaction(async (sql) => {
+      await sql("SELECT FROM sluice_lanes WHERE partitionkey = '1' FOR UPDATE")
+      return claim(inbox, 'orders')
+    })
+    expect(lanes.map(idsOf)).to.deep.equal([['b']])
+    expect((await claim(inbox, 'orders')).map(idsOf)).to.deep.equal([['a']])
   })
 
   it('says that a server is not there, at once and in words', async () => {

@@ -99,9 +99,8 @@ describe('inbox on Postgres, three processes', function () {
     }
   }
 
-  // Fails without FOR UPDATE SKIP LOCKED in the claim (events twice), with FOR UPDATE alone (a deadlock), with positions
-  // that do not come from the lane's row (events left behind), and with lanes placed in another order than they are
-  // settled in (a deadlock).
+  // Fails without FOR UPDATE SKIP LOCKED in the claim (events twice), with positions that do not come from the lane's row
+  // (events left behind), and with lanes placed in another order than they are settled in (a deadlock).
   it('work every lane in order and one at a time while all of them store, without a deadlock', async () => {
     const batches = 40
     const processes = ['a', 'b', 'c'].map((name) => start(name, { batches }))

@@ -247,6 +247,7 @@ describe('poller: pages', () => {
       object: { type: 'Order', key: '4711/10', version },
     })
     expect(event?.attributes).to.include({ partitionkey: 'Order/4711/10', type: 'order.changed', authlevel: 'token' })
+    expect(inbox.state.deliveries.get(event?.delivery ?? '')).to.include({ channel: 'poll', method: 'GET' })
   })
 
   it('puts a row that no store would take into quarantine, and goes on', async () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { PermanentError } from '#domain/errors'
 import type { StoredEvent } from '#domain/event'
 import { byteBudget } from '../../srv/runtime/byte-budget.ts'
+import { correlationOf } from '../../srv/runtime/correlation.ts'
 import { faultFields } from '../../srv/runtime/fault-fields.ts'
 import { toHandlerEvent } from '../../srv/runtime/handler.ts'
 import { newKey, requestId, sha256 } from '../../srv/runtime/ids.ts'
@@ -107,6 +108,19 @@ describe('safeHeaders', () => {
         (headers) => safeHeaders(headers) === '{}',
       ),
     )
+  })
+})
+
+describe('correlationOf', () => {
+  it("is the caller's own id, cut at what a log line and an answer may hold", () => {
+    expect(correlationOf({ 'x-correlation-id': ['x'.repeat(101)] })).to.equal('x'.repeat(100))
+    expect(correlationOf({ 'x-request-id': ['other'], 'x-correlation-id': ['own', 'second'] })).to.equal('own')
+    expect(correlationOf({ 'x-correlation-id': [''], 'x-vcap-request-id': ['router'] })).to.equal('router')
+  })
+
+  it('is a new one where the caller has none', () => {
+    expect(correlationOf({})).to.match(/^[\da-f-]{36}$/)
+    expect(correlationOf({})).to.not.equal(correlationOf({}))
   })
 })
 

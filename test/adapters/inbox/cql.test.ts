@@ -8,7 +8,7 @@ import type { CqlService } from '../../../adapters/inbox/cql/session.ts'
 import { compileDdl, loadModel, STORE_VERSION } from '../../../adapters/inbox/ddl.ts'
 import { openService } from '../../../adapters/inbox/postgres/service.ts'
 import { compilingForHana } from '../../helpers/hana-compiler.ts'
-import { type InboxHarness, peekTables } from '../../helpers/inbox.ts'
+import { accept, type InboxHarness, LEASE_MS, peekTables, sender } from '../../helpers/inbox.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
 import { inboxSuite } from '../../suites/inbox.suite.ts'
 
@@ -175,10 +175,29 @@ describe('inbox in CQL, on Postgres', () => {
   })
   after(() => database?.drop())
 
-  inboxSuite('cql', async () => {
+  const emptied = async () => {
     await database.empty()
     return harnessOn(
       async () => (await openService({ credentials: database.credentials }, model)) as unknown as CqlService,
     )
+  }
+  inboxSuite('cql', emptied)
+
+  // Nothing of ours sees beforehand that an event's own key is taken.
+  it('quarantines only what the database itself refuses, in intake and in a page of a poll', async () => {
+    const harness = await emptied()
+    const { inbox } = harness
+    const { one, event, delivery } = sender(harness)
+    const [key = ''] = await accept(inbox, one({ id: 'first' }))
+    const taken = (id: string) => delivery([{ kind: 'event', event: { ...event({ id }), key } }])
+    const stored = await inbox.intake.store([one({ id: 'a' }), taken('b'), one({ id: 'c' })])
+    expect(stored.map(({ outcome }) => outcome)).to.deep.equal(['accepted', 'quarantined', 'accepted'])
+    const lease = await inbox.journal.lease('poll', 'me', LEASE_MS)
+    if (!lease) throw new Error('no lease')
+    const state = { watermark: '1', slotAt: null, completedAt: null }
+    const deliveries = [one({ id: 'd' }), taken('e'), one({ id: 'f' })]
+    const page = await inbox.journal.advance({ poll: 'poll', lease, expectedRevision: 0, state, deliveries })
+    expect(page?.map(({ outcome }) => outcome)).to.deep.equal(['accepted', 'quarantined', 'accepted'])
+    await harness.dispose()
   })
 })

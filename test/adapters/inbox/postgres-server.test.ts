@@ -4,6 +4,8 @@ import cds from '@sap/cds'
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import { postgresInbox } from '../../../adapters/inbox/postgres/index.ts'
+import { openService } from '../../../adapters/inbox/postgres/service.ts'
+import { postgresDatabase } from '../../../adapters/inbox/postgres/session.ts'
 import { accept, claim, claimOne, done, drain, idsOf, LEASE_MS, sender, settle } from '../../helpers/inbox.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
 
@@ -131,6 +133,17 @@ describe('inbox on Postgres: the server', () => {
     })
     expect(lanes.map(idsOf)).to.deep.equal([['b']])
     expect((await claim(inbox, 'orders')).map(idsOf)).to.deep.equal([['a']])
+  })
+
+  // Postgres answers COMMIT with ROLLBACK, and no error, where a statement before it failed and nobody cared.
+  it('takes no transaction for committed that Postgres has rolled back', async () => {
+    const service = await openService({ credentials: database.credentials }, {})
+    const careless = postgresDatabase(service).transaction((session) =>
+      session.exec('SELECT 1/0').catch(() => undefined),
+    )
+    const [result] = await Promise.allSettled([careless])
+    await service.disconnect()
+    expect(codeOf(result)).to.equal('store-unavailable')
   })
 
   it('says that a server is not there, at once and in words', async () => {

@@ -133,7 +133,6 @@ const blocks = (lane: LaneRow, { pos, status }: DispatchRow): boolean =>
 
 const REGISTER = `INSERT INTO sluice_Subscriptions(name, filter, "order", paused, registeredAt) VALUES(?,?,?,0,?)
   ON CONFLICT(name) DO UPDATE SET filter = excluded.filter, "order" = excluded."order",
-    paused = CASE WHEN removedAt IS NULL THEN paused ELSE 0 END,
     registeredAt = CASE WHEN removedAt IS NULL THEN registeredAt ELSE excluded.registeredAt END,
     removedAt = NULL
   WHERE filter <> excluded.filter OR "order" IS NOT excluded."order" OR removedAt IS NOT NULL`

@@ -109,6 +109,19 @@ export function subscriptionsSuite(use: UseInbox): void {
       expect(await drain(harness, 'orders')).to.deep.equal(['new', 'old'])
     })
 
+    it('takes one back as paused that was removed as paused: only an operator lets it work again', async () => {
+      const harness = use()
+      const { inbox } = harness
+      await inbox.admin.register([ORDERS])
+      await inbox.admin.pause('orders', 'ann')
+      await inbox.admin.unregister('orders', 'ann')
+      await inbox.admin.register([ORDERS])
+      await accept(inbox, sender(harness).one({ id: 'a' }))
+      expect(await claim(inbox, 'orders')).to.deep.equal([])
+      expect(await inbox.admin.resume('orders', 'ann')).to.deep.include({ ok: true })
+      expect(await drain(harness, 'orders')).to.deep.equal(['a'])
+    })
+
     it('claims nothing of a paused subscription, and everything after it resumes', async () => {
       const harness = use()
       const { inbox } = harness

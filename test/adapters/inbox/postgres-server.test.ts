@@ -41,6 +41,21 @@ describe('inbox on Postgres: the server', () => {
     return victims.length
   }
 
+  /** Does something while transactions stop at their first new dispatch. `waiting`: until so many of them wait for a lock. */
+  async function whileDispatchesWait<T>(work: (waiting: (count: number) => Promise<void>) => Promise<T>): Promise<T> {
+    await database.sql(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'`)
+    await database.sql('CREATE TRIGGER hold BEFORE INSERT ON sluice_dispatches FOR EACH ROW EXECUTE FUNCTION hold()')
+    const result = await database.inTransaction(async (sql) => {
+      await sql('SELECT pg_advisory_xact_lock(1)')
+      return work(async (count) => {
+        while ((await backends("wait_event_type = 'Lock'")).length < count) await pause(5)
+      })
+    })
+    await database.sql('DROP FUNCTION hold CASCADE')
+    return result
+  }
+
   const codeOf = (result: PromiseSettledResult<unknown>): unknown =>
     result.status === 'rejected' && result.reason instanceof SluiceError ? result.reason.code : result.status
 
@@ -97,28 +112,34 @@ describe('inbox on Postgres: the server', () => {
     const { one } = sender(real)
     await accept(worker, one({ id: 'a', lane: '1' }))
     const lane = await claimOne(worker, 'orders')
-    await database.sql(`CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
-      'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'`)
-    await database.sql('CREATE TRIGGER hold BEFORE INSERT ON sluice_dispatches FOR EACH ROW EXECUTE FUNCTION hold()')
-    const waiting = async (count: number) => {
-      while ((await backends("wait_event_type = 'Lock'")).length < count) await pause(5)
-    }
-    const { storing, settling } = await database.inTransaction(async (sql) => {
-      await sql('SELECT pg_advisory_xact_lock(1)')
+    const { storing, settling } = await whileDispatchesWait(async (waiting) => {
       const storing = accept(intake, one({ id: 'b', lane: '1' }))
       await waiting(1)
-      const settling = settle(
-        worker,
-        lane,
-        lane.dispatches.map((each) => done(each, new Date())),
-      )
+      const settled = lane.dispatches.map((each) => done(each, new Date()))
+      const settling = settle(worker, lane, settled)
       await waiting(2)
       return { storing, settling }
     })
     await storing
     expect(await settling).to.equal(true)
-    await database.sql('DROP FUNCTION hold CASCADE')
     expect(await drain({ inbox: worker, ...real }, 'orders')).to.deep.equal(['b'])
+  })
+
+  // Mutation tried: without the lock on the registry the dispatch comes after the removal, and waits for ever.
+  it('ends with a removed subscription what was about to be stored for it', async () => {
+    const [inbox, other] = [await open(), await open()]
+    await inbox.admin.register([ORDERS])
+    const { storing, removing } = await whileDispatchesWait(async (waiting) => {
+      const storing = accept(inbox, sender(real).one({ id: 'a' }))
+      await waiting(1)
+      const removing = other.admin.unregister('orders', 'ann')
+      await Promise.race([waiting(2), removing])
+      return { storing, removing }
+    })
+    const [event] = await storing
+    expect(await removing).to.deep.equal({ ok: true, dispatches: [`${event}:orders:1`] })
+    const ended = await database.sql('SELECT status, reason FROM sluice_dispatches')
+    expect(ended).to.deep.equal([{ status: 'dead', reason: 'subscription-removed' }])
   })
 
   // Mutation tried: with FOR UPDATE alone the claim waits, and the test for ever.

@@ -59,6 +59,7 @@ for (const kind of STORES) {
       it(`loses and repeats nothing when killed ${what} (fails with ${fails})`, () => crash(failpoint as Failpoint))
     }
 
+    // Mutation tried: MUTATION=no-lease-end fails each of these four.
     for (const failpoint of ['renew', 'renewed'] as const) {
       it(`loses and repeats nothing when killed ${PROCESS_FAILPOINTS[failpoint]}`, async () => {
         await world.erp.switch({ slow: SLOW_MS })

@@ -11,6 +11,7 @@ import {
 } from '#domain/plan-mesh'
 import type { Clock, Journal, Log } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
+import { leading } from './lead.ts'
 import type { RiskBoard } from './risk-board.ts'
 import { withinTime } from './within-time.ts'
 
@@ -123,6 +124,7 @@ function lookOf({ webhook }: FoundMesh): string {
 
 /** Subscribes, repairs and watches, on a schedule and by one instance at a time. Nothing here ever throws. */
 export function createMeshWatch({ meshes, journal, clock, log, board, instance }: MeshWatchParts) {
+  const lead = { journal, clock, log, instance, leaseMs: LEASE_MS }
   const abort = new AbortController()
   const running = new Set<Promise<void>>()
   const timers = new Map<string, () => void>()
@@ -137,13 +139,7 @@ export function createMeshWatch({ meshes, journal, clock, log, board, instance }
   async function lookInTurn(watched: WatchedMesh): Promise<number | undefined> {
     const { source, watchMs } = watched
     try {
-      const lease = await journal.lease(`mesh:${source}`.slice(0, MAX_LEASE_NAME), instance, LEASE_MS)
-      if (!lease) return undefined
-      try {
-        return await look(watched)
-      } finally {
-        await journal.releaseLease(lease)
-      }
+      return await leading(lead, `mesh:${source}`.slice(0, MAX_LEASE_NAME), () => look(watched))
     } catch (thrown) {
       // The store's fault, which says nothing about the broker.
       if (!abort.signal.aborted) log.warn('a broker could not be looked at', { source, ...faultFields(thrown) })

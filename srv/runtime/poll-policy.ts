@@ -10,6 +10,9 @@ export interface Schedule {
   start(due: () => void): { stop(): void }
 }
 
+/** Longest lead of a poll without a sign of life. */
+export const POLL_LEASE_MS = 15_000
+
 /** A scheduled read of a target's changes. Durations in ms. */
 export interface PollPolicy {
   /** Stable: the store keeps its checkpoint by it, and its events are identified by it. */

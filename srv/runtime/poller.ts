@@ -3,7 +3,7 @@ import { type FallbackPlan, planFallback } from '#domain/plan-fallback'
 import { type CheckpointState, planPoll } from '#domain/plan-poll'
 import type { Checkpoint, Lease } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
-import { leading } from './poll-lead.ts'
+import { leading } from './lead.ts'
 import type { PollerParts, PollPolicy, PollRun } from './poll-policy.ts'
 import { readChanges } from './poll-reader.ts'
 import { NO_METER, NO_TRACER } from './untold.ts'
@@ -60,7 +60,7 @@ export function createPoller(parts: PollerParts) {
 
   async function attempt(poll: PollPolicy): Promise<PollRun> {
     if (abort.signal.aborted) return { ...SKIPPED, reason: 'stopping' }
-    const ran = await leading(parts, poll.name, (lease) => lead(poll, lease))
+    const ran = await leading(parts, `poll:${poll.name}`, (lease) => lead(poll, lease))
     return ran ?? { ...SKIPPED, reason: 'not-leader' }
   }
 

@@ -1,6 +1,6 @@
 import type { Journal } from '#domain/ports'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
-import { POLL_LEASE_MS } from '../../srv/runtime/poll-lead.ts'
+import { POLL_LEASE_MS } from '../../srv/runtime/poll-policy.ts'
 import { createPoller, type PollPolicy } from '../../srv/runtime/poller.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { changeFeed, everyMs } from './change-feed.ts'

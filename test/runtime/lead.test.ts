@@ -6,15 +6,17 @@ import { gate, never, turns } from '../helpers/turns.ts'
 const DAY_MS = 86_400_000
 const LEASE_MS = 15_000
 
+/** A journal on whose leases something happens in between. */
+const leasing =
+  (between: (take: () => ReturnType<Journal['lease']>) => ReturnType<Journal['lease']>) =>
+  (journal: Journal): Journal => ({ ...journal, lease: (...args) => between(() => journal.lease(...args)) })
+
 describe("poller: a poll's leader", () => {
   it('takes over before the next slot where the leader died in its run', async () => {
     const { poller, policy, feed, clock, change, keys } = pollBench()
     const daily = policy({ overlapMs: DAY_MS })
     let isDead = false
-    const mortal = (journal: Journal): Journal => ({
-      ...journal,
-      lease: (name, owner, leaseMs) => (isDead ? never() : journal.lease(name, owner, leaseMs)),
-    })
+    const mortal = leasing((take) => (isDead ? never() : take()))
     const [one, two] = [poller(daily, mortal), poller(daily)]
     change('A')
     feed.hold(never)
@@ -50,11 +52,7 @@ describe("poller: a poll's leader", () => {
   it('goes on where the store did not answer for a moment, and gives up the lead it could not keep', async () => {
     const { poller, policy, feed, clock, change, keys, log } = pollBench()
     let failures = 0
-    const away = (journal: Journal): Journal => ({
-      ...journal,
-      lease: (name, owner, leaseMs) =>
-        failures-- > 0 ? Promise.reject(new Error('gone')) : journal.lease(name, owner, leaseMs),
-    })
+    const away = leasing((take) => (failures-- > 0 ? Promise.reject(new Error('gone')) : take()))
     const [one, two] = [poller(policy(), away), poller(policy())]
     const { passed, open } = gate()
     change('A')
@@ -81,18 +79,9 @@ describe("poller: a poll's leader", () => {
     const { poller, policy, feed, clock, change, keys } = pollBench()
     const daily = policy({ overlapMs: DAY_MS })
     let isAway = false
-    const away = (journal: Journal): Journal => ({
-      ...journal,
-      lease: (name, owner, leaseMs) =>
-        isAway ? Promise.reject(new Error('gone')) : journal.lease(name, owner, leaseMs),
-    })
-    const mortal = (journal: Journal): Journal => {
-      let takes = 0
-      return {
-        ...journal,
-        lease: (name, owner, leaseMs) => (takes++ > 0 ? never() : journal.lease(name, owner, leaseMs)),
-      }
-    }
+    const away = leasing((take) => (isAway ? Promise.reject(new Error('gone')) : take()))
+    let takes = 0
+    const mortal = leasing((take) => (takes++ > 0 ? never() : take()))
     const [one, two] = [poller(daily, away), poller(daily, mortal)]
     const { passed, open } = gate()
     feed.hold(() => passed)
@@ -118,12 +107,9 @@ describe("poller: a poll's leader", () => {
     const { poller, policy, feed, clock, inbox } = pollBench()
     const { passed: renewed, open: renew } = gate()
     let takes = 0
-    const slow = (journal: Journal): Journal => ({
-      ...journal,
-      lease: async (name, owner, leaseMs) => {
-        if (++takes > 1) await renewed
-        return journal.lease(name, owner, leaseMs)
-      },
+    const slow = leasing(async (take) => {
+      if (++takes > 1) await renewed
+      return take()
     })
     const { passed, open } = gate()
     feed.hold(() => passed)

@@ -1,28 +1,26 @@
 import type { Clock, Journal, Lease, Log } from '#domain/ports'
 import { faultFields } from './fault-fields.ts'
 
-/** How long an instance leads a poll without a sign of life at most: by so much its death in a run delays the next one. */
-export const POLL_LEASE_MS = 15_000
-
 export interface LeadParts {
   readonly journal: Pick<Journal, 'lease' | 'releaseLease'>
   readonly clock: Clock
   readonly log: Log
   readonly instance: string
+  /** How long it leads without a sign of life: by so much its death delays the next one. */
   readonly leaseMs: number
 }
 
 /**
- * Leads a poll while `work` runs, with a sign of life at every third of the lease. Whoever does not notice that its lead
- * is lost is refused by the store, which knows the fence.
+ * Leads what a lease is named after while `work` runs, with a sign of life at every third of its time. Nobody is told that
+ * the lead is lost: the store knows the fence, and refuses.
  * @returns undefined, with nothing done, where another instance leads
  */
 export async function leading<T>(
   { journal, clock, log, instance, leaseMs }: LeadParts,
-  poll: string,
+  name: string,
   work: (lease: Lease) => Promise<T>,
 ): Promise<T | undefined> {
-  const take = () => journal.lease(`poll:${poll}`, instance, leaseMs)
+  const take = () => journal.lease(name, instance, leaseMs)
   const lease = await take()
   if (!lease) return undefined
   let renewing: Promise<void> | undefined
@@ -38,7 +36,7 @@ export async function leading<T>(
     try {
       if ((await take())?.fence !== lease?.fence) return
     } catch (thrown) {
-      log.warn('a lead could not be renewed', { poll, ...faultFields(thrown) })
+      log.warn('a lead could not be renewed', { lease: name, ...faultFields(thrown) })
     }
     cancel = arm()
   }

@@ -28,20 +28,18 @@ export function tally(expected: readonly Expected[], rows: readonly Row[], refer
   const counted = [...kinds].map(([kind, facts]) => {
     const counts = facts.map(({ reference, isCurrent }) => {
       const matches = byReference.get(reference) ?? []
-      const found = matches.some((row) => isCurrent?.(row) ?? true)
-      const duplicates = Math.max(0, matches.length - 1)
-      return { reference, found: found ? 1 : 0, duplicates, matches: matches.length }
+      return { reference, copies: matches.length, isFound: matches.some((row) => isCurrent?.(row) ?? true) }
     })
-    const found = sum(counts.map((count) => count.found))
+    const found = counts.filter(({ isFound }) => isFound).length
     return {
       kind,
       expected: facts.length,
       found,
-      duplicates: sum(counts.map((count) => count.duplicates)),
+      duplicates: sum(counts.map(({ copies }) => Math.max(0, copies - 1))),
       lost: facts.length - found,
-      faults: counts.flatMap(({ reference, found, matches }) => [
-        ...(found ? [] : [`${kind}: ${reference} ${matches ? 'is in an old state' : 'is not there'}`]),
-        ...(matches > 1 ? [`${kind}: ${reference} is there ${matches} times`] : []),
+      faults: counts.flatMap(({ reference, copies, isFound }) => [
+        ...(isFound ? [] : [`${kind}: ${reference} ${copies ? 'is in an old state' : 'is not there'}`]),
+        ...(copies > 1 ? [`${kind}: ${reference} is there ${copies} times`] : []),
       ]),
     }
   })

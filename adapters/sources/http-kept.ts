@@ -10,11 +10,7 @@ const MAX_KEPT = 50
  * @param auth how callers prove who they are: the header of an API key is a secret too
  * @returns undefined where nothing but the usual headers is kept
  */
-export function compileKept(
-  kind: string,
-  names: readonly Locator[] = [],
-  auth: readonly AuthSpec[] = [],
-): Source['keep'] {
+export function compileKept(kind: string, names: readonly Locator[] = [], auth: readonly AuthSpec[]): Source['keep'] {
   if (!Array.isArray(names) || names.length > MAX_KEPT) {
     throw misconfigured(kind, 'keep', `is no list of up to ${MAX_KEPT}`, 'Give e.g. ["X-Shop", "query:mode"].')
   }

@@ -1,7 +1,10 @@
 import { type Files, packageJson, testedVersions } from '../init/template.ts'
 import { type Migration, type Open, quote, type Subscription, variablesIn } from './migration.ts'
 
-/** `cds.requires.sluice` of what was read. With `park` every event is handled and none waits for another one's repair, as there. */
+/**
+ * `cds.requires.sluice` of what was read. With `park` every event is handled and none waits for another one's repair, as
+ * there.
+ */
 export const configOf = ({ sources, targets, subscriptions }: Migration): object => ({
   sources,
   ...(Object.keys(targets).length > 0 ? { targets } : {}),

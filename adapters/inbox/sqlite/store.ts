@@ -54,15 +54,15 @@ function deployModel(tx: Tx, ddl: readonly string[]): void {
   for (const sql of pending(ddl, toCatalog(tx.all<CatalogRow>(CATALOG)))) tx.run(sql)
 }
 
-/** Longer than most deliveries: a few bytes find room on a full disk too. */
-const PROBE = ' '.repeat(1_000_000)
+/** More than most deliveries: a few bytes find room on a full disk too. */
+const PROBE_BYTES = 1_000_000
 
 /** Where the last write was refused, a probe finds out whether that is over. */
 async function health(writer: Writer) {
   try {
     if (writer.lastFailure() === undefined) await writer.submit('call', 0, (tx) => tx.registry().size)
     else {
-      for (const text of [PROBE, '']) await writer.submit('call', 0, (tx) => tx.run(WRITE_PROBE, text))
+      for (const bytes of [PROBE_BYTES, 0]) await writer.submit('call', 0, (tx) => tx.run(WRITE_PROBE, bytes))
       writer.recovered()
     }
     return { ok: true, clockOffsetMs: 0 }
@@ -71,4 +71,4 @@ async function health(writer: Writer) {
   }
 }
 
-const WRITE_PROBE = `INSERT INTO sluice_Meta(name, value) VALUES('probe', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value`
+const WRITE_PROBE = `INSERT INTO sluice_Meta(name, value) VALUES('probe', zeroblob(?)) ON CONFLICT(name) DO UPDATE SET value = excluded.value`

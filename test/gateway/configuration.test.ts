@@ -5,6 +5,7 @@ import { createGateway, type GatewayParts, type PollPolicy, type Subscription } 
 import { thrownBy } from '../helpers/faults.ts'
 import { frontDoor } from '../helpers/front-door.ts'
 import { hmacSource } from '../helpers/hmac-source.ts'
+import { pollPolicy } from '../helpers/poll-policy.ts'
 import { never } from '../helpers/turns.ts'
 
 const target = { kind: 'test', entities: {}, session: never as never, fetch: never }
@@ -15,22 +16,8 @@ const subscription = (more: Partial<Subscription> = {}): Subscription => ({
   handler: () => {},
   ...more,
 })
-const poll = (more: Partial<PollPolicy> = {}): PollPolicy => ({
-  name: 'orders',
-  target: 'erp',
-  entity: 'Orders',
-  type: 'order.changed',
-  object: 'Order',
-  schedule: { slotsBetween: () => [], start: () => ({ stop() {} }) },
-  overlapMs: 1,
-  pageSize: 1,
-  when: 'always',
-  staleAfterMs: 1,
-  startFrom: 'now',
-  ...more,
-})
 const subscribed = (more: Partial<Subscription>) => ({ subscriptions: [subscription(more)] })
-const polling = (more: Partial<PollPolicy>) => ({ targets: { erp: polled }, polls: [poll(more)] })
+const polling = (more: Partial<PollPolicy>) => ({ targets: { erp: polled }, polls: [pollPolicy(more)] })
 const limited = (maxBytes: number): Source => hmacSource({ limits: { maxBytes } })
 
 describe('createGateway refuses', () => {
@@ -98,17 +85,22 @@ describe('createGateway refuses', () => {
       'raise the budget',
     ],
     ['a poll without a name', polling({ name: '' }), 'polls.', 'Use up to 100'],
-    ['two polls of one name', { targets: { erp: polled }, polls: [poll(), poll()] }, 'polls.orders', 'choose another'],
+    [
+      'two polls of one name',
+      { targets: { erp: polled }, polls: [pollPolicy(), pollPolicy()] },
+      'polls.orders',
+      'choose another',
+    ],
     [
       'a poll with the name of a source',
       { ...polling({}), sources: { orders: hmacSource() } },
       'polls.orders',
       'choose another',
     ],
-    ['a poll of nothing', { polls: [poll()] }, 'polls.orders.target', 'Add it to targets'],
+    ['a poll of nothing', { polls: [pollPolicy()] }, 'polls.orders.target', 'Add it to targets'],
     [
       'a poll of what cannot be polled',
-      { targets: { erp: target }, polls: [poll()] },
+      { targets: { erp: target }, polls: [pollPolicy()] },
       'polls.orders.target',
       'Poll an OData target',
     ],
@@ -156,7 +148,7 @@ describe('createGateway takes', () => {
         subscription({ name: 'x'.repeat(100), timeoutMs: 59_999, concurrency: 1, fetch: { target: 'erp' } }),
         subscription({ retry: { attempts: 1, baseMs: 0, capMs: 0, factor: 1 }, order: 'none' }),
       ],
-      polls: [poll({ overlapMs: 0, pageSize: 1, startFrom: 'beginning' })],
+      polls: [pollPolicy({ overlapMs: 0, pageSize: 1, startFrom: 'beginning' })],
     })
   })
 

@@ -1,30 +1,17 @@
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
-import { createGateway, type PollPolicy } from '../../srv/gateway.ts'
+import { createGateway } from '../../srv/gateway.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { faultOf, thrownBy } from '../helpers/faults.ts'
 import { frontDoor } from '../helpers/front-door.ts'
 import { hmacSource, signed } from '../helpers/hmac-source.ts'
+import { pollPolicy } from '../helpers/poll-policy.ts'
 import { gate, never, turns, untilSo } from '../helpers/turns.ts'
 import { required } from '../helpers/workshop.ts'
 
 const body = '{}'
 const away = () => Promise.reject(new SluiceError('store-unavailable', 'The store is away.'))
-
-const POLL: PollPolicy = {
-  name: 'orders',
-  target: 'erp',
-  entity: 'Orders',
-  type: 'order.changed',
-  object: 'Order',
-  schedule: { slotsBetween: () => [], start: () => ({ stop() {} }) },
-  overlapMs: 0,
-  pageSize: 1,
-  when: 'always',
-  staleAfterMs: 0,
-  startFrom: 'now',
-}
 
 describe('gateway: start', () => {
   it('answers 503 before it, and takes deliveries after it', async () => {
@@ -197,7 +184,7 @@ describe('gateway: drain and stop', () => {
       inbox: { ...memory, journal: { ...memory.journal, countRejections: never }, close: never },
       sources: { shop: hmacSource() },
       targets: { erp: target },
-      polls: [POLL],
+      polls: [pollPolicy()],
       subscriptions: [{ name: 'book', on: ['*'], handler: never }],
     })
     await gateway.start()
@@ -289,7 +276,7 @@ describe('gateway: health and polls by name', () => {
     const clock = virtualClock()
     const memory = memoryInbox({ now: clock.now })
     const target = { kind: 'test', entities: {}, session: never as never, fetch: never, changes: never }
-    const gateway = createGateway({ clock, inbox: memory, targets: { erp: target }, polls: [POLL] })
+    const gateway = createGateway({ clock, inbox: memory, targets: { erp: target }, polls: [pollPolicy()] })
     await gateway.start()
     await turns()
     expect(memory.state.leases.get('poll:orders')?.until).to.deep.equal(new Date(clock.now().getTime() + 15_000))

@@ -13,7 +13,7 @@ import type {
   NewEvent,
   NewItem,
 } from '#domain/ports'
-import { bytes } from './deliveries.ts'
+import { bytes, NOW } from './deliveries.ts'
 
 /** An empty store with a clock of its own. */
 export interface InboxHarness {
@@ -27,6 +27,43 @@ export interface InboxHarness {
   reopen(): Promise<Inbox>
   readonly peek: Peek
   dispose(): Promise<void>
+}
+
+/** A store that outlives its instances: how one is opened on it, and what is in its tables. `dispose` closes and removes. */
+export interface DurableStore<Instance extends Inbox> {
+  open(now: () => Date): Promise<Instance>
+  select(entity: string): Promise<readonly Row[]>
+  dispose(instances: readonly Instance[]): Promise<void>
+}
+
+export async function durableHarness<Instance extends Inbox>({
+  open,
+  select,
+  dispose,
+}: DurableStore<Instance>): Promise<InboxHarness> {
+  let time = NOW.getTime()
+  const now = () => new Date(time)
+  const instances: Instance[] = []
+  const another = async () => {
+    const inbox = await open(now)
+    instances.push(inbox)
+    return inbox
+  }
+  const inbox = await another()
+  return {
+    inbox,
+    now,
+    advance: (ms) => {
+      time += ms
+    },
+    another,
+    reopen: async () => {
+      await inbox.close()
+      return another()
+    },
+    peek: peekTables(select),
+    dispose: () => dispose(instances),
+  }
 }
 
 /** What the ports do not tell: the stored rows. */

@@ -8,7 +8,7 @@ import type { CqlService } from '../../../adapters/inbox/cql/session.ts'
 import { compileDdl, loadModel, STORE_VERSION } from '../../../adapters/inbox/ddl.ts'
 import { openService } from '../../../adapters/inbox/postgres/service.ts'
 import { compilingForHana } from '../../helpers/hana-compiler.ts'
-import { accept, type InboxHarness, LEASE_MS, peekTables, sender } from '../../helpers/inbox.ts'
+import { accept, durableHarness, type InboxHarness, LEASE_MS, sender } from '../../helpers/inbox.ts'
 import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts'
 import { inboxSuite } from '../../suites/inbox.suite.ts'
 
@@ -34,34 +34,19 @@ const linked = (csn: object): object => cds.linked(cds.compile.for.nodejs(csn as
 
 /** @param connect for each instance a service on the same, empty store */
 async function harnessOn(connect: () => Promise<CqlService>): Promise<InboxHarness> {
-  let time = Date.parse('2026-03-01T12:00:00.000Z')
-  const now = () => new Date(time)
-  const instances: ReturnType<typeof cqlInbox>[] = []
-  const open = async () => {
-    const inbox = cqlInbox({ connect, now })
-    await inbox.open()
-    instances.push(inbox)
-    return inbox
-  }
-  const inbox = await open()
   const reader = await connect()
-  return {
-    inbox,
-    now,
-    advance: (ms) => {
-      time += ms
+  return durableHarness({
+    open: async (now) => {
+      const inbox = cqlInbox({ connect, now })
+      await inbox.open()
+      return inbox
     },
-    another: open,
-    reopen: async () => {
-      await inbox.close()
-      return open()
-    },
-    peek: peekTables(async (entity) => (await reader.tx((tx) => tx.run(cds.ql.SELECT.from(`sluice.${entity}`)))) as []),
-    dispose: async () => {
+    select: async (entity) => (await reader.tx((tx) => tx.run(cds.ql.SELECT.from(`sluice.${entity}`)))) as [],
+    dispose: async (instances) => {
       await reader.disconnect()
       await Promise.all(instances.map((one) => one.close()))
     },
-  }
+  })
 }
 
 describe('inbox in CQL, on SQLite and compiled for HANA', () => {

@@ -34,7 +34,10 @@ entity Deliveries {
       messageType   : String(100);
 }
 
-/** The bytes as they came, once per delivery; removed first by retention. */
+/**
+ * The bytes as they came, once per delivery; removed first by retention. On SQLite there is no row where they are the data
+ * of the delivery's only event.
+ */
 entity Payloads {
   key delivery : UUID;
       bytes    : LargeBinary;

@@ -6,7 +6,14 @@ import type { DispatchEnd, ItemOutcome, Outcome } from '#domain/source'
 import type { DispatchStatus } from '#domain/status'
 
 /** Moments as every database of ours stores and compares them: `YYYY-MM-DDTHH:mm:ss.sssZ`. */
-export const iso = (moment: Date): string => moment.toISOString()
+export function iso(moment: Date): string {
+  const at = moment.getTime()
+  if (at !== last.at) last = { at, text: moment.toISOString() }
+  return last.text
+}
+
+/** What one transaction writes is of a few milliseconds, and most of it of the same. */
+let last = { at: Number.NaN, text: '' }
 
 /** Of an event, as its table has them; `specversion` is always 1.0. */
 export const ATTRIBUTES = [

@@ -1,12 +1,13 @@
 import { resolve } from 'node:path'
 import { SluiceError } from '#domain/errors'
-import type { Admin, Journal, StoreHealth, Work } from '#domain/ports'
+import type { StoredEvent } from '#domain/event'
+import type { Admin, ClaimedLane, ClaimRequest, Journal, StoreHealth, Work } from '#domain/ports'
 import type { Outcome } from '#domain/source'
 import { compileDdl } from '../ddl.ts'
 import { type CdsInbox, lazyInbox, type OpenInbox } from '../lazy.ts'
 import { unwell } from './errors.ts'
-import { heldEvents } from './held-events.ts'
-import { type Parcel, packDelivery, unpackLane } from './parcel.ts'
+import { HELD, newestEvents, toStored } from './newest-events.ts'
+import { type Parcel, packDelivery, unpackLane, unpackStored } from './parcel.ts'
 import { remoteStore } from './remote-store.ts'
 
 export interface SqliteInboxOptions {
@@ -30,22 +31,33 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
   }
   const { default: cds } = await import('@sap/cds')
   const store = await remoteStore({ file: resolve(cds.root, url), ddl: await compileDdl('sqlite') }, now)
-  const events = heldEvents()
+  const held = newestEvents(HELD, toStored)
+
+  async function claim(request: ClaimRequest): Promise<readonly ClaimedLane[]> {
+    held.begin()
+    const parcels = (await store.call('store', 'claim', [request])) as Parcel[]
+    const lanes = parcels.map((parcel) => unpackLane(parcel, held.take))
+    const missing = lanes.flatMap(({ dispatches }) => dispatches.flatMap(({ event }) => (isKey(event) ? [event] : [])))
+    if (missing.length === 0) return lanes as ClaimedLane[]
+    // Told by their keys, and pushed out while the answer was on its way.
+    const found = ((await store.call('store', 'events', [missing])) as Parcel[]).map((parcel) => unpackStored(parcel))
+    const events = new Map(found.map((event) => [event.key, event]))
+    const complete = (event: StoredEvent | string) => (isKey(event) ? (events.get(event) as StoredEvent) : event)
+    return lanes.map((lane) => ({
+      ...lane,
+      dispatches: lane.dispatches.map((dispatch) => ({ ...dispatch, event: complete(dispatch.event) })),
+    }))
+  }
+
   return {
     intake: {
       store: (batch) => {
-        for (const delivery of batch) events.hold(delivery)
+        for (const delivery of batch) held.add(delivery)
         return store.call('store', 'intake', [batch.map(packDelivery)]) as Promise<readonly Outcome[]>
       },
     },
     work: {
-      claim: async (request) => {
-        const held = events.now()
-        const parcels = (await store.call('store', 'claim', [request, [...held.keys()]])) as Parcel[]
-        const lanes = parcels.map((parcel) => unpackLane(parcel, held))
-        for (const { dispatches } of lanes) for (const { event } of dispatches) events.drop(event.key)
-        return lanes
-      },
+      claim,
       ...store.port<Omit<Work, 'claim'>>('work', {
         settle: true,
         renew: true,
@@ -85,3 +97,5 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
     close: () => store.close(),
   }
 }
+
+const isKey = (event: StoredEvent | string): event is string => typeof event === 'string'

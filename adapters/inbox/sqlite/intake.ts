@@ -54,7 +54,7 @@ export function deliveryStore(): StoreDeliveries {
     for (const one of arrived) {
       const { delivery, receivedAt, outcome, summary } = one
       tx.run(INSERT_DELIVERY, ...deliveryValues(delivery, receivedAt, summary))
-      if (summary.keepsBytes) tx.run(INSERT_PAYLOAD, delivery.key, payloadOf(delivery, outcome))
+      if (summary.keepsBytes && !isEvent(delivery, outcome)) tx.run(INSERT_PAYLOAD, delivery.key, delivery.body)
       notePush(tx, one)
     }
     for (const { delivery, receivedAt, event } of winners) {
@@ -66,12 +66,11 @@ export function deliveryStore(): StoreDeliveries {
 }
 
 /**
- * Most senders' bodies are the data of their only event, and nobody needs the same text twice on disk: instead of the
- * bytes such a payload holds the event's key, as text. `readPayload` follows it.
+ * Most senders' bodies are the data of their only event, and nobody needs the same text twice on disk: such a delivery has
+ * no payload of its own, and `readPayload` finds the event.
  */
-function payloadOf({ items, body }: NewDelivery, { outcome }: Outcome): Uint8Array | string {
-  return (outcome === 'accepted' && wholeBody(items)?.key) || body
-}
+const isEvent = ({ items }: NewDelivery, { outcome }: Outcome): boolean =>
+  outcome === 'accepted' && wholeBody(items) !== undefined
 
 function recognizeAll(tx: Tx, delivery: NewDelivery, winners: Winner[]): Arrived {
   const receivedAt = iso(delivery.receivedAt)

@@ -15,7 +15,8 @@ export interface LaneRow {
 export function appendToLane(tx: Tx, lane: PlannedLane): void {
   const head = tx.waiting.end
   for (const { id, event, run } of lane.dispatches) {
-    tx.run(INSERT_DISPATCH, id, event, lane.subscription, run, lane.id, tx.waiting.append(lane.id, id))
+    const pos = tx.waiting.append(lane.id, id, { event, subscription: lane.subscription, run })
+    tx.run(INSERT_DISPATCH, id, event, lane.subscription, run, lane.id, pos)
   }
   wakeLane(tx, lane, head)
 }
@@ -29,9 +30,7 @@ export function wakeLane(
   { id, subscription, partitionkey }: Pick<PlannedLane, 'id' | 'subscription' | 'partitionkey'>,
   head: number,
 ): void {
-  const lane = tx.get<Pick<LaneRow, 'availableAt' | 'blocked'>>(SELECT_STATE, id)
-  if (!lane) tx.run(INSERT_LANE, id, subscription, partitionkey, head, tx.waiting.end, tx.now)
-  else if (lane.availableAt === null && lane.blocked === 0) tx.run(WAKE_LANE, head, tx.waiting.end, tx.now, id)
+  tx.run(WAKE_LANE, id, subscription, partitionkey, head, tx.waiting.end, tx.now)
 }
 
 export const laneById = (tx: Tx, id: string): LaneRow | undefined => tx.get<LaneRow>(SELECT_LANE, id)
@@ -65,20 +64,20 @@ export const updateLane = (
  * Without this record a handler that kills its process would be tried for ever.
  */
 export function recordLost(tx: Tx, lane: LaneRow): void {
-  const id = tx.waiting.first(tx, lane)?.dispatch
-  const head = id === undefined ? undefined : tx.get<{ attempts: number }>(SELECT_ATTEMPTS, id)
-  if (id === undefined || !head) return
-  tx.run(LOSE_ATTEMPT, lane.availableAt, id)
-  tx.run(INSERT_ATTEMPT, id, head.attempts + 1, lane.availableAt, null, lane.owner, 'lost', null, null, null)
+  const head = tx.waiting.first(tx, lane)
+  const row = head && tx.get<{ attempts: number }>(LOSE_ATTEMPT, lane.availableAt, head.dispatch)
+  if (!row) return
+  tx.waiting.changed(lane.ID, head.pos)
+  tx.run(INSERT_ATTEMPT, head.dispatch, row.attempts, lane.availableAt, null, lane.owner, 'lost', null, null, null)
 }
 
 export const INSERT_ATTEMPT = `INSERT INTO sluice_Attempts(dispatch, n, at, durationMs, fence, outcome, code, httpStatus, message)
   VALUES(?,?,?,?,?,?,?,?,?)`
 
-const SELECT_STATE = 'SELECT availableAt, blocked FROM sluice_Lanes WHERE ID = ?'
-const INSERT_LANE = `INSERT INTO sluice_Lanes(ID, subscription, partitionkey, head, tail, availableAt, blocked)
-  VALUES(?,?,?,?,?,?,0)`
-const WAKE_LANE = 'UPDATE sluice_Lanes SET head = ?, tail = ?, availableAt = ? WHERE ID = ?'
+const WAKE_LANE = `INSERT INTO sluice_Lanes(ID, subscription, partitionkey, head, tail, availableAt, blocked)
+  VALUES(?,?,?,?,?,?,0)
+  ON CONFLICT(ID) DO UPDATE SET head = excluded.head, tail = excluded.tail, availableAt = excluded.availableAt
+  WHERE availableAt IS NULL AND NOT blocked`
 const INSERT_DISPATCH = `INSERT INTO sluice_Dispatches(ID, event, subscription, run, lane, pos, status, attempts, forgiven)
   VALUES(?,?,?,?,?,?,'waiting',0,0)`
 const SELECT_LANE =
@@ -87,5 +86,5 @@ const UPDATE_LANE = 'UPDATE sluice_Lanes SET head = ?, tail = ?, availableAt = ?
 const DELETE_LANE = 'DELETE FROM sluice_Lanes WHERE ID = ?'
 const SELECT_STUCK = `SELECT 1 FROM sluice_Dispatches WHERE lane = ? AND status = 'dead'
   UNION ALL SELECT 1 FROM sluice_Dispatches WHERE lane = ? AND status = 'unsure' LIMIT 1`
-const SELECT_ATTEMPTS = 'SELECT attempts FROM sluice_Dispatches WHERE ID = ?'
-const LOSE_ATTEMPT = 'UPDATE sluice_Dispatches SET attempts = attempts + 1, lastSentAt = ? WHERE ID = ?'
+const LOSE_ATTEMPT =
+  'UPDATE sluice_Dispatches SET attempts = attempts + 1, lastSentAt = ? WHERE ID = ? RETURNING attempts'

@@ -88,26 +88,33 @@ export function packLane(lane: LaneWith<StoredEvent | string>): Parcel {
     const { event } = dispatch
     const packed = values(DISPATCH, dispatch)
     if (typeof event === 'string') packed.push(event)
-    else values(ATTRIBUTES, event.attributes, values(STORED, event, packed))
+    else packStored(event, packed)
     parcel.push(packed)
   }
   return parcel
 }
 
-/** @param held the events that the other side was told we have, by key */
-export function unpackLane(parcel: Parcel, held: ReadonlyMap<string, StoredEvent>): ClaimedLane {
+/** @param take gives the event that was told by its key; where it has none, the key stays */
+export function unpackLane(
+  parcel: Parcel,
+  take: (key: string) => StoredEvent | undefined,
+): LaneWith<StoredEvent | string> {
   const lane = named(LANE, parcel)
   lane.dispatches = parcel.slice(LANE.length).map((each) => {
     const packed = each as Parcel
     const dispatch = named(DISPATCH, packed)
-    dispatch.event =
-      packed.length > DISPATCH.length + 1
-        ? withAttributes(named(STORED, packed, DISPATCH.length), packed)
-        : held.get(packed[DISPATCH.length] as string)
+    const key = packed[DISPATCH.length] as string
+    dispatch.event = packed.length > DISPATCH.length + 1 ? unpackStored(packed, DISPATCH.length) : (take(key) ?? key)
     return dispatch
   })
-  return lane as unknown as ClaimedLane
+  return lane as unknown as LaneWith<StoredEvent | string>
 }
+
+export const packStored = (event: StoredEvent, before: unknown[] = []): Parcel =>
+  values(ATTRIBUTES, event.attributes, values(STORED, event, before))
+
+export const unpackStored = (parcel: Parcel, from = 0): StoredEvent =>
+  withAttributes(named(STORED, parcel, from), parcel) as unknown as StoredEvent
 
 const unpackEvent = (parcel: Parcel): NewItem => ({
   kind: 'event',

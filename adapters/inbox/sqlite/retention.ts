@@ -21,9 +21,9 @@ interface Found {
   readonly old: 0 | 1
 }
 
-interface FoundEvent extends Found {
-  readonly delivery: string
-  readonly open: 0 | 1
+interface FoundPart extends Found {
+  /** Something else still needs it. */
+  readonly kept: 0 | 1
 }
 
 interface Step {
@@ -31,15 +31,11 @@ interface Step {
   readonly lanes: number
   /** Undefined where the walk is over. */
   readonly next: Walk | undefined
-  /** Deliveries of old events that must stay. */
-  readonly kept: readonly string[]
 }
 
 export function createRetention(writer: Writer): Admin['retain'] {
   let events: Walk | undefined
   let deliveries: Walk | undefined
-  /** No index leads from a delivery to its events: the walk over the events tells which deliveries they still need. */
-  const kept = new Set<string>()
 
   /** Chunk by chunk until `limit` rows are removed or the walk is over. */
   async function walk(start: Walk, limit: number, run: (tx: Tx, walk: Walk, limit: number) => Step) {
@@ -48,7 +44,6 @@ export function createRetention(writer: Writer): Admin['retain'] {
     while (next && sum.rows < limit) {
       const from: Walk = next
       const step = await writer.submit('call', 0, (tx) => run(tx, from, limit - sum.rows))
-      for (const delivery of step.kept) kept.add(delivery)
       sum.rows += step.rows
       sum.lanes += step.lanes
       next = step.next
@@ -59,13 +54,12 @@ export function createRetention(writer: Writer): Admin['retain'] {
   /** A delivery's row goes last and counts as its payload, so that the caller comes again while there are any. */
   async function sweep(limit: number): Promise<number> {
     if (!deliveries) return 0
-    const { rows, next } = await walk(deliveries, limit, (tx, at, most) => removeDeliveries(tx, at, most, kept))
+    const { rows, next } = await walk(deliveries, limit, removeDeliveries)
     deliveries = next
     return rows
   }
 
   async function removeOld(before: string, limit: number): Promise<{ rows: number; lanes: number }> {
-    if (!events) kept.clear()
     const started: Walk = events ?? { before, from: '' }
     const { next, ...sum } = await walk(started, limit, removeEvents)
     events = next
@@ -79,6 +73,7 @@ export function createRetention(writer: Writer): Admin['retain'] {
     const removed = deliveries ? { rows: 0, lanes: 0 } : await removeOld(iso(eventsBefore), limit)
     payloads += await sweep(limit - payloads)
     await writer.submit('call', 0, (tx) => {
+      tx.run(WRITE_PAYLOADS_FROM, iso(payloadsBefore))
       tx.run(DELETE_EXPIRED_IDENTITIES, tx.now, limit)
       tx.run(DELETE_REJECTIONS, iso(eventsBefore))
     })
@@ -86,30 +81,35 @@ export function createRetention(writer: Writer): Admin['retain'] {
   }
 }
 
+/** The moment before which no delivery has a payload any more, not even the data of its event. */
+export const payloadsFrom = (tx: Tx): string => tx.get<{ value: string }>(READ_PAYLOADS_FROM)?.value ?? ''
+
 function removePayloads(tx: Tx, at: Walk, limit: number): Step {
   const chunk = tx.all<Found>(PAYLOADS, at.before, at.from, CHUNK)
   const going = chunk.filter(({ old }) => old).slice(0, limit)
   for (const { key } of going) tx.run(DELETE_PAYLOAD, key)
-  return { rows: going.length, lanes: 0, kept: [], next: after(at, chunk, going, limit) }
+  return { rows: going.length, lanes: 0, next: after(at, chunk, going, limit) }
 }
 
 function removeEvents(tx: Tx, at: Walk, limit: number): Step {
-  const chunk = tx.all<FoundEvent>(EVENTS, at.before, at.from, CHUNK)
-  const going = chunk.filter(({ old, open }) => old && !open).slice(0, limit)
-  const kept = chunk.filter(({ old, open }) => old && open).map(({ delivery }) => delivery)
+  const { chunk, going } = removable(tx, EVENTS, at, limit)
   if (going.length > 0) tx.waiting.keepEnd(tx)
   const lanes = going.reduce((sum, { key }) => sum + removeEvent(tx, key), 0)
-  return { rows: going.length, lanes, kept, next: after(at, chunk, going, limit) }
+  return { rows: going.length, lanes, next: after(at, chunk, going, limit) }
 }
 
-function removeDeliveries(tx: Tx, at: Walk, limit: number, kept: ReadonlySet<string>): Step {
-  const chunk = tx.all<Found>(DELIVERIES, at.before, at.from, CHUNK)
-  const going = chunk.filter(({ key, old }) => old && !kept.has(key)).slice(0, limit)
+function removeDeliveries(tx: Tx, at: Walk, limit: number): Step {
+  const { chunk, going } = removable(tx, DELIVERIES, at, limit)
   for (const { key } of going) {
     tx.run(DELETE_PAYLOAD, key)
     tx.run(DELETE_DELIVERY, key)
   }
-  return { rows: going.length, lanes: 0, kept: [], next: after(at, chunk, going, limit) }
+  return { rows: going.length, lanes: 0, next: after(at, chunk, going, limit) }
+}
+
+function removable(tx: Tx, sql: string, { before, from }: Walk, limit: number) {
+  const chunk = tx.all<FoundPart>(sql, before, from, CHUNK)
+  return { chunk, going: chunk.filter(({ old, kept }) => old && !kept).slice(0, limit) }
 }
 
 /** Behind the last row removed where the limit cut the chunk, else behind the chunk; nowhere once all is young. */
@@ -129,14 +129,19 @@ function removeEvent(tx: Tx, key: string): number {
   return lanes.reduce((sum, { lane }) => sum + (isStuck(tx, lane) ? 0 : tx.run(DELETE_EMPTY_LANE, lane)), 0)
 }
 
+const READ_PAYLOADS_FROM = `SELECT value FROM sluice_Meta WHERE name = 'payloads-from'`
+const WRITE_PAYLOADS_FROM = `INSERT INTO sluice_Meta(name, value) VALUES('payloads-from', ?)
+  ON CONFLICT(name) DO UPDATE SET value = excluded.value WHERE value < excluded.value`
 const PAYLOADS = `SELECT p.delivery AS key, d.receivedAt < ? AS old
   FROM sluice_Payloads p CROSS JOIN sluice_Deliveries d ON d.ID = p.delivery
   WHERE p.delivery > ? ORDER BY p.delivery LIMIT ?+0`
-const EVENTS = `SELECT e.event AS key, e.delivery, e.receivedAt < ? AS old, EXISTS (
+const EVENTS = `SELECT e.event AS key, e.receivedAt < ? AS old, EXISTS (
     SELECT 1 FROM sluice_Dispatches WHERE ID > e.event || ':' AND ID < e.event || ';'
-      AND status IN ('waiting', 'dead', 'unsure')) AS open
+      AND status IN ('waiting', 'dead', 'unsure')) AS kept
   FROM sluice_Events e WHERE e.event > ? ORDER BY e.event LIMIT ?+0`
-const DELIVERIES = `SELECT ID AS key, receivedAt < ? AS old FROM sluice_Deliveries WHERE ID > ? ORDER BY ID LIMIT ?+0`
+const DELIVERIES = `SELECT d.ID AS key, d.receivedAt < ? AS old, EXISTS (
+    SELECT 1 FROM sluice_Events e WHERE e.delivery = d.ID) AS kept
+  FROM sluice_Deliveries d WHERE d.ID > ? ORDER BY d.ID LIMIT ?+0`
 const LANES_OF = 'SELECT DISTINCT lane FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
 const DELETE_PAYLOAD = 'DELETE FROM sluice_Payloads WHERE delivery = ?'
 const DELETE_DELIVERY = 'DELETE FROM sluice_Deliveries WHERE ID = ?'

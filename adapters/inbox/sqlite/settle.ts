@@ -27,34 +27,27 @@ export function settleLane(tx: Tx, { lane: id, owner, settled, release }: LaneSe
 /** @returns its position; undefined where it is settled already. */
 function settleDispatch(tx: Tx, lane: LaneRow, settlement: DispatchSettlement): number | undefined {
   const { dispatch, to, reason, attempt, delayMs, result, effects = [] } = settlement
-  const row = tx.get<WaitingRow>(SELECT_WAITING, dispatch, lane.ID)
-  if (!row) return undefined
-  const attempts = row.attempts + (attempt ? 1 : 0)
-  tx.run(
-    SETTLE_DISPATCH,
+  const row = tx.get<{ pos: number; attempts: number }>(
+    SETTLE_WAITING,
     to,
     reason === undefined ? null : clean(reason, 255),
-    attempts,
-    attempt?.sent ? iso(new Date(attempt.at.getTime() + attempt.durationMs)) : row.lastSentAt,
+    attempt ? 1 : 0,
+    attempt?.sent ? iso(new Date(attempt.at.getTime() + attempt.durationMs)) : null,
     to === 'waiting' ? tx.later(delayMs ?? 0) : null,
     result === undefined ? null : clean(result, Number.POSITIVE_INFINITY),
     to === 'waiting' ? null : tx.now,
-    row.rowid,
+    dispatch,
+    lane.ID,
   )
-  if (to !== 'waiting') tx.waiting.remove(lane.ID, row.pos)
-  if (attempt) record(tx, dispatch, attempts, lane.owner, attempt)
+  if (!row) return undefined
+  if (to === 'waiting') tx.waiting.changed(lane.ID, row.pos)
+  else tx.waiting.remove(lane.ID, row.pos)
+  if (attempt) record(tx, dispatch, row.attempts, lane.owner, attempt)
   for (const { scope, object, version } of effects) {
     const { version: text, contentHash = null } = version
     tx.run(UPSERT_EFFECT, effectHash(scope, object), scope, object, text, contentHash, tx.now)
   }
   return row.pos
-}
-
-interface WaitingRow {
-  readonly rowid: number
-  readonly pos: number
-  readonly attempts: number
-  readonly lastSentAt: string | null
 }
 
 const record = (tx: Tx, dispatch: string, n: number, fence: string | null, attempt: AttemptRecord): void => {
@@ -73,9 +66,9 @@ const record = (tx: Tx, dispatch: string, n: number, fence: string | null, attem
   )
 }
 
-const SELECT_WAITING = `SELECT rowid, pos, attempts, lastSentAt FROM sluice_Dispatches
-  WHERE ID = ? AND lane = ? AND status = 'waiting'`
-const SETTLE_DISPATCH = `UPDATE sluice_Dispatches
-  SET status = ?, reason = ?, attempts = ?, lastSentAt = ?, availableAt = ?, result = ?, finishedAt = ? WHERE rowid = ?`
+const SETTLE_WAITING = `UPDATE sluice_Dispatches
+  SET status = ?, reason = ?, attempts = attempts + ?, lastSentAt = coalesce(?, lastSentAt), availableAt = ?, result = ?,
+    finishedAt = ?
+  WHERE ID = ? AND lane = ? AND status = 'waiting' RETURNING pos, attempts`
 const UPSERT_EFFECT = `INSERT INTO sluice_Effects(hash, scope, object, version, contentHash, at) VALUES(?,?,?,?,?,?)
   ON CONFLICT(hash) DO UPDATE SET version = excluded.version, contentHash = excluded.contentHash, at = excluded.at`

@@ -16,7 +16,8 @@ import { createWriter, type Writer } from './writer.ts'
 /** The inbox's ports on one file. */
 export interface Store extends Omit<Inbox, 'open'> {
   /** `work.claim`, which for events that the caller has tells only their keys. */
-  claimBeside(held: ReadonlySet<string>, request: ClaimRequest): Promise<LaneWith<StoredEvent | string>[]>
+  claimBeside(has: (key: string) => boolean, request: ClaimRequest): Promise<LaneWith<StoredEvent | string>[]>
+  events(keys: readonly string[]): Promise<StoredEvent[]>
   /** Creates the tables that are missing, and the views, replaced where they changed. */
   deploy(ddl: readonly string[]): Promise<void>
 }
@@ -33,12 +34,13 @@ export async function openStore(database: DatabaseSync, now: () => Date, fileEve
   return {
     intake: { store: (batch) => Promise.all(batch.map((delivery) => writer.store(delivery))) },
     work: sqliteWork(writer),
-    claimBeside: (held, request) =>
+    claimBeside: (has, request) =>
       writer.submit('claim', 0, (tx, allowance) =>
         claimLanes<StoredEvent | string>(tx, request, allowance, (tx, key) =>
-          held.has(key) ? { event: key, bytes: 0 } : loadEvent(tx, key),
+          has(key) ? { event: key, bytes: 0 } : loadEvent(tx, key),
         ),
       ),
+    events: (keys) => writer.submit('call', 0, (tx) => keys.flatMap((key) => loadEvent(tx, key)?.event ?? [])),
     journal: sqliteJournal(writer, storeDeliveries),
     admin: sqliteAdmin(writer),
     deploy: (ddl) => writer.submit('call', 0, (tx) => deployModel(tx, ddl)),

@@ -2,7 +2,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { ClaimRequest } from '#domain/ports'
 import { deployFile } from './deploy.ts'
-import { type Parcel, packLane, unpackDelivery } from './parcel.ts'
+import { newestEvents, TOLD } from './newest-events.ts'
+import { type Parcel, packLane, packStored, unpackDelivery } from './parcel.ts'
 import { openStore, type Store } from './store.ts'
 import { type Answers, type Call, type Calls, type StoreFile, toWire } from './wire.ts'
 
@@ -11,11 +12,19 @@ import { type Answers, type Call, type Calls, type StoreFile, toWire } from './w
 type Method = (...args: readonly unknown[]) => unknown
 
 /** What may be called, by port and method. */
-function portsOf({ intake, work, claimBeside, journal, admin, deploy, health, close }: Store) {
+function portsOf({ intake, work, claimBeside, events, journal, admin, deploy, health, close }: Store) {
+  const told = newestEvents(TOLD, () => true)
   const store: Record<string, Method> = {
-    intake: (batch) => intake.store((batch as Parcel[]).map(unpackDelivery)),
-    claim: async (request, held) =>
-      (await claimBeside(new Set(held as readonly string[]), request as ClaimRequest)).map(packLane),
+    intake: (batch) => {
+      const deliveries = (batch as Parcel[]).map(unpackDelivery)
+      for (const delivery of deliveries) told.add(delivery)
+      return intake.store(deliveries)
+    },
+    claim: async (request) => {
+      told.begin()
+      return (await claimBeside((key) => told.take(key) ?? false, request as ClaimRequest)).map(packLane)
+    },
+    events: async (keys) => (await events(keys as readonly string[])).map((event) => packStored(event)),
     deploy: (ddl) => deploy(ddl as readonly string[]),
     health,
     close,

@@ -5,6 +5,17 @@ interface Entry {
   readonly dispatch: string
 }
 
+/** What its row says beside its place and its id, for as long as nobody has tried it. */
+interface Untried {
+  readonly event: string
+  readonly subscription: string
+  readonly run: number
+}
+
+interface FreshEntry extends Entry {
+  untried: Untried | undefined
+}
+
 /** A dispatch that waits. */
 export interface WaitingRow {
   readonly ID: string
@@ -48,7 +59,7 @@ interface Filing {
  */
 export class WaitingIndex {
   /** By lane, ascending. */
-  readonly #fresh = new Map<string, Entry[]>()
+  readonly #fresh = new Map<string, FreshEntry[]>()
   /** The last position given away; undefined where nothing is known yet. */
   #last: number | undefined
   /** Nobody else writes this store, so what is fresh waits. */
@@ -98,12 +109,18 @@ export class WaitingIndex {
   }
 
   /** @returns the position of a dispatch that becomes the last row of its table */
-  append(lane: string, dispatch: string): number {
+  append(lane: string, dispatch: string, untried?: Untried): number {
     const pos = this.end
     this.#last = pos
     this.#appended += 1
-    this.#enter(lane, { pos, dispatch })
+    this.#enter(lane, { pos, dispatch, untried })
     return pos
+  }
+
+  /** Call where a row changes that goes on waiting. */
+  changed(lane: string, pos: number): void {
+    const entry = this.#fresh.get(lane)?.find((each) => each.pos === pos)
+    if (entry) entry.untried = undefined
   }
 
   /** A lane's head waits again. */
@@ -134,8 +151,8 @@ export class WaitingIndex {
         yield row
       }
     }
-    for (const { pos, dispatch } of this.#freshOf(tx, lane.ID)) {
-      const row = pos > behind ? tx.get<WaitingRow>(FRESH, dispatch, pos) : undefined
+    for (const entry of this.#freshOf(tx, lane.ID)) {
+      const row = entry.pos > behind ? this.#row(tx, entry) : undefined
       if (row) yield row
     }
   }
@@ -197,8 +214,15 @@ export class WaitingIndex {
     }
     this.#last = Math.max(behind, rows[0]?.pos ?? 0)
     for (const { lane, pos, dispatch, status } of rows.reverse()) {
-      if (status === 'waiting') this.#enter(lane, { pos, dispatch })
+      if (status === 'waiting') this.#enter(lane, { pos, dispatch, untried: undefined })
     }
+  }
+
+  /** Where nobody else writes this store, a row that nobody has tried is as it was written. */
+  #row(tx: Statements, { pos, dispatch, untried }: FreshEntry): WaitingRow | undefined {
+    if (!this.#alone || !untried) return tx.get<WaitingRow>(FRESH, dispatch, pos)
+    const { event, subscription, run } = untried
+    return { ID: dispatch, pos, event, subscription, run, attempts: 0, forgiven: 0, lastSentAt: null }
   }
 
   #waits(tx: Statements, { pos, dispatch }: Entry): boolean {
@@ -206,7 +230,7 @@ export class WaitingIndex {
   }
 
   /** From the first on that waits. */
-  #freshOf(tx: Statements, lane: string): readonly Entry[] {
+  #freshOf(tx: Statements, lane: string): readonly FreshEntry[] {
     for (;;) {
       const [first] = this.#fresh.get(lane) ?? NONE
       if (!first || this.#waits(tx, first)) return this.#fresh.get(lane) ?? NONE
@@ -214,14 +238,14 @@ export class WaitingIndex {
     }
   }
 
-  #enter(lane: string, entry: Entry): void {
+  #enter(lane: string, entry: FreshEntry): void {
     const entries = this.#fresh.get(lane)
     if (entries) entries.push(entry)
     else this.#fresh.set(lane, [entry])
   }
 }
 
-const NONE: readonly Entry[] = []
+const NONE: readonly FreshEntry[] = []
 
 /** Not in CDS: it only leads to rows of `Dispatches`. */
 export const WAITING_TABLE = `CREATE TABLE IF NOT EXISTS sluice_Waiting(

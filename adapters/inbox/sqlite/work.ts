@@ -6,6 +6,7 @@ import { type EndRow, toEnd } from '../rows.ts'
 import { backlogOf } from './backlog.ts'
 import { claimLanes, loadEvent } from './claim.ts'
 import { freeLane, laneById } from './lanes.ts'
+import { payloadsFrom } from './retention.ts'
 import type { Tx } from './session.ts'
 import { settleLane } from './settle.ts'
 import type { Writer } from './writer.ts'
@@ -52,11 +53,11 @@ export function sqliteWork(writer: Writer): Work {
   }
 }
 
-/** Bytes, or the key of the event whose data they are: see `payloadOf`. */
+/** A delivery that brought an event and has no payload is that event's data, for as long as payloads are kept. */
 function readPayload(tx: Tx, delivery: string): Uint8Array | undefined {
-  const bytes = tx.get<{ bytes: Uint8Array | string }>(SELECT_PAYLOAD, delivery)?.bytes
-  if (typeof bytes !== 'string') return bytes
-  const event = tx.get<{ data: string }>(SELECT_DATA, bytes)
+  const kept = tx.get<{ bytes: Uint8Array }>(SELECT_PAYLOAD, delivery)
+  if (kept) return kept.bytes
+  const event = tx.get<{ data: string }>(SELECT_DATA, delivery, payloadsFrom(tx))
   return event && new TextEncoder().encode(event.data)
 }
 
@@ -72,6 +73,7 @@ const RENEW = 'UPDATE sluice_Lanes SET availableAt = ? WHERE ID = ? AND owner = 
 const SELECT_EFFECT = 'SELECT version, contentHash FROM sluice_Effects WHERE hash = ?'
 const SELECT_PAYLOAD = 'SELECT bytes FROM sluice_Payloads WHERE delivery = ?'
 const SELECT_DELIVERY = 'SELECT receivedAt, method, url, headers, principal FROM sluice_Deliveries WHERE ID = ?'
-const SELECT_DATA = 'SELECT data FROM sluice_Events WHERE event = ?'
+const SELECT_DATA = `SELECT e.data FROM sluice_Events e JOIN sluice_Deliveries d ON d.ID = e.delivery
+  WHERE e.delivery = ? AND d.receivedAt >= ?`
 const SELECT_ENDS = 'SELECT subscription, run, status, reason, result FROM sluice_Dispatches WHERE ID > ? AND ID < ?'
 const NEXT_DUE = 'SELECT min(availableAt) AS at FROM sluice_Lanes WHERE subscription = ? AND availableAt IS NOT NULL'

@@ -47,7 +47,7 @@ describe('sqlite: a killed process', () => {
     expect(database.prepare('PRAGMA integrity_check').get()).to.deep.include({ integrity_check: 'ok' })
     const orphans = `SELECT count(*) AS count FROM sluice_Events e
       WHERE NOT EXISTS (SELECT 1 FROM sluice_Dispatches d WHERE d.event = e.event)
-      OR NOT EXISTS (SELECT 1 FROM sluice_Payloads p WHERE p.delivery = e.delivery)`
+      OR NOT EXISTS (SELECT 1 FROM sluice_Deliveries d WHERE d.ID = e.delivery)`
     expect(database.prepare(orphans).get(), 'half a delivery').to.deep.include({ count: 0 })
     database.close()
     const inbox = sqliteInbox({ url })

@@ -28,15 +28,17 @@ export function intakeSuite(use: UseInbox): void {
 
     it('keeps the bytes of a body that is its event, byte order mark and all, until retention removes them', async () => {
       const harness = use()
-      const { inbox } = harness
+      const { inbox, peek } = harness
       for (const data of ['{"a":"é"}', '\ufeff{}', '', '{"a":1} ']) {
-        const delivery = sender(harness).one({ data }, { body: bytes(data) })
-        await accept(inbox, delivery)
+        const delivery = sender(harness).one({ data, extra: { dataIsBody: true } }, { body: bytes(data) })
+        const [event] = await accept(inbox, delivery)
         expect([...((await inbox.work.payload(delivery.key)) ?? [])], data).to.deep.equal([...delivery.body])
         harness.advance(1)
-        const at = harness.now()
-        await inbox.admin.retain({ payloadsBefore: at, eventsBefore: new Date(0), limit: 10 })
-        expect(await inbox.work.payload(delivery.key)).to.equal(undefined)
+        for (const payloadsBefore of [harness.now(), new Date(0)]) {
+          await inbox.admin.retain({ payloadsBefore, eventsBefore: new Date(0), limit: 10 })
+          expect(await inbox.work.payload(delivery.key), 'once gone, gone').to.equal(undefined)
+        }
+        expect(await peek.event(event ?? ''), 'its event stays').to.not.equal(undefined)
       }
     })
 
@@ -174,7 +176,8 @@ export function intakeSuite(use: UseInbox): void {
       const { inbox, peek } = harness
       await inbox.admin.register([ORDERS])
       const [key] = await accept(inbox, sender(harness).one({ id: 'a', data: '{"amount":1}' }))
-      const forged = sender(harness).one({ id: 'a', data: '{"amount":1000}' }, { body: bytes('forged') })
+      const extra = { dataIsBody: true }
+      const forged = sender(harness).one({ id: 'a', data: 'forged', extra }, { body: bytes('forged') })
       const [outcome] = await inbox.intake.store([forged])
       expect(outcome?.outcome).to.equal('conflict')
       expect(outcome?.items[0]?.event).to.equal(key)

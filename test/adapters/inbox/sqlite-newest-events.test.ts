@@ -6,8 +6,8 @@ import { expect } from 'chai'
 import type { NewDelivery } from '#domain/ports'
 import { compileDdl } from '../../../adapters/inbox/ddl.ts'
 import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
-import { heldEvents } from '../../../adapters/inbox/sqlite/held-events.ts'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
+import { type Bounds, newestEvents } from '../../../adapters/inbox/sqlite/newest-events.ts'
 import { openStore } from '../../../adapters/inbox/sqlite/store.ts'
 import { NOW } from '../../helpers/deliveries.ts'
 import { accept, claim, claimOne, sender } from '../../helpers/inbox.ts'
@@ -35,7 +35,7 @@ describe('sqlite: events that need not come back from the store', () => {
     const [key = ''] = keysOf(known)
     await store.intake.store([known, unknown])
     const request = { subscriptions: [{ name: 'orders', lanes: 9 }], dispatchesPerLane: 9, bytes: 9e6, leaseMs: 9_000 }
-    const lanes = await store.claimBeside(new Set([key]), request)
+    const lanes = await store.claimBeside((asked) => asked === key, request)
     const events = lanes.flatMap(({ dispatches }) => dispatches.map(({ event }) => event))
     // Both came at the same moment, so either may be the first.
     expect(events.filter((event) => typeof event === 'string')).to.deep.equal([key])
@@ -84,39 +84,62 @@ describe('sqlite: events that need not come back from the store', () => {
     await inbox.close()
   })
 
-  describe('held', () => {
+  it('are fetched where more came in between than are held', async () => {
+    const inbox = sqliteInbox({ url: join(folder, 'sluice.db') })
+    await inbox.open()
+    await inbox.admin.register([ORDERS])
+    await claim(inbox, 'orders')
+    const first = one({ id: 'first', data: 'a' })
+    await accept(inbox, first)
+    const claiming = claimOne(inbox, 'orders')
+    // The claim has crossed to the store, and its answer cannot be here yet.
+    await new Promise((resolve) => setImmediate(resolve))
+    const many = Array.from({ length: 300 }, (_, n) => one({ id: `${n}` }))
+    const [lane] = await Promise.all([claiming, inbox.intake.store(many)])
+    const [item] = first.items
+    const { key, attributes, nature, data } = item?.kind === 'event' ? item.event : expect.fail()
+    expect(lane.dispatches.map(({ event }) => event)).to.deep.equal([
+      { key, origin: first.origin, delivery: first.key, attributes, nature, data },
+    ])
+    await inbox.close()
+  })
+
+  describe('the newest', () => {
+    const keysIn = ({ take }: ReturnType<typeof newest>, deliveries: readonly NewDelivery[]) =>
+      keysOf(...deliveries).filter((key) => take(key) === key)
+    const newest = (bounds: Bounds) => newestEvents(bounds, ({ key }) => key)
+
     it('are none before somebody works', () => {
-      const events = heldEvents()
-      events.hold(one({ id: 'early' }))
-      expect(events.now().size).to.equal(0)
-      events.hold(one({ id: 'late' }))
-      expect(events.now().size).to.equal(1)
+      const events = newest({ events: 9, size: 99 })
+      const [early, late] = [one({ id: 'early' }), one({ id: 'late' })]
+      events.add(early)
+      events.begin()
+      events.add(late)
+      expect(keysIn(events, [early, late])).to.deep.equal(keysOf(late))
     })
 
-    it('are the newest, few and small', () => {
-      const events = heldEvents()
-      events.now()
+    it('are few and small', () => {
+      const events = newest({ events: 128, size: 4_000 })
+      events.begin()
       const many = Array.from({ length: 200 }, (_, n) => one({ id: `${n}` }))
-      for (const each of many) events.hold(each)
-      expect([...events.now().keys()]).to.deep.equal(keysOf(...many.slice(-128)))
-      const large = [1, 2, 3].map((n) => one({ id: `large ${n}`, data: 'x'.repeat(1_900_000) }))
-      for (const each of large) events.hold(each)
-      expect([...events.now().keys()]).to.deep.equal(keysOf(...large.slice(-2)))
-      events.hold(one({ id: 'too large', data: 'x'.repeat(5_000_000) }))
-      expect(events.now().size).to.equal(0)
+      for (const each of many) events.add(each)
+      expect(keysIn(events, many)).to.deep.equal(keysOf(...many.slice(-128)))
+      const large = [1, 2, 3].map((n) => one({ id: `large ${n}`, data: 'x'.repeat(1_900) }))
+      for (const each of large) events.add(each)
+      expect(keysIn(events, large)).to.deep.equal(keysOf(...large.slice(-2)))
+      const tooLarge = one({ id: 'too large', data: 'x'.repeat(5_000) })
+      events.add(tooLarge)
+      expect(keysIn(events, [tooLarge])).to.deep.equal([])
+      events.add(large[0] as NewDelivery)
+      expect(keysIn(events, large), 'what was taken counts no more').to.deep.equal(keysOf(large[0] as NewDelivery))
     })
 
-    it('are gone once dropped, but not for whom they were promised', () => {
-      const events = heldEvents()
-      events.now()
+    it('are taken once', () => {
+      const events = newest({ events: 9, size: 99 })
+      events.begin()
       const each = one({ id: 'a' })
-      const [key = ''] = keysOf(each)
-      events.hold(each)
-      const promised = events.now()
-      events.drop(key)
-      events.drop(key)
-      expect(promised.get(key)).to.deep.include({ key })
-      expect(events.now().size).to.equal(0)
+      events.add(each)
+      expect([keysIn(events, [each]), keysIn(events, [each])]).to.deep.equal([keysOf(each), []])
     })
   })
 })

@@ -42,14 +42,17 @@ export function createManager(rest: MeshRest, desired: DesiredMesh, auth: Webhoo
 
   async function look(signal?: AbortSignal): Promise<FoundMesh> {
     const { queue, webhook } = desired
-    const settings = await read(management as typeof messaging, queuePath(queue), `queue ${queue}`, signal)
+    const queueOf = (name: string) => read(management as typeof messaging, queuePath(name), `queue ${name}`, signal)
+    const found = await queueOf(queue)
+    const settings = found ? toSettings(found) : undefined
     const topics = settings
       ? await read(management as typeof messaging, `${queuePath(queue)}/subscriptions`, `topics of ${queue}`, signal)
       : []
     const all = list(await read(messaging, '/subscriptions', 'the webhooks', signal))
     const mine = webhook && all.find(({ name }) => name === webhook.name)
     return {
-      ...(settings ? { settings: toSettings(settings) } : {}),
+      ...(settings ? { settings } : {}),
+      ...(settings?.deadMsgQueue ? { deadMsgQueueExists: (await queueOf(settings.deadMsgQueue)) !== undefined } : {}),
       topics: list(topics).flatMap(({ topicPattern }) => (typeof topicPattern === 'string' ? [topicPattern] : [])),
       ...(mine ? { webhook: toWebhook(mine) } : {}),
       rivals: all.filter((one) => one !== mine && one.address === `queue:${queue}`).map(({ name }) => String(name)),

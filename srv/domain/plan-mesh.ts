@@ -45,6 +45,8 @@ export interface DesiredMesh {
 /** What the broker has under the configured names, and the names of other webhooks on the same queue. */
 export interface FoundMesh {
   readonly settings?: MeshSettings
+  /** Whether the dead message queue that the settings name exists; absent where they name none. */
+  readonly deadMsgQueueExists?: boolean
   readonly topics: readonly string[]
   readonly webhook?: FoundWebhook
   readonly rivals: readonly string[]
@@ -73,6 +75,7 @@ type MeshRiskCode =
   | 'ttl-short'
   | 'redeliveries-few'
   | 'no-dead-message-queue'
+  | 'dead-message-queue-missing'
   | 'unreachable'
   | 'refused'
 
@@ -191,6 +194,9 @@ function queueRisks({ queue, topics, exactTopics }: DesiredMesh, found: FoundMes
   }
   if (!deadMsgQueue) {
     risks.push(risk('no-dead-message-queue', `${queue} has no dead message queue: what it gives up is gone.`))
+  } else if (found.deadMsgQueueExists === false) {
+    const text = `${queue} gives up to ${deadMsgQueue}, which does not exist: what it gives up is gone.`
+    risks.push(risk('dead-message-queue-missing', text))
   }
   return risks
 }

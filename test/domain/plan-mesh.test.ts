@@ -140,6 +140,7 @@ describe('planMesh', () => {
     ['ttl-short', { ...settled, settings: { ...settled.settings, maxTtl: 900 } }],
     ['redeliveries-few', { ...settled, settings: { ...settled.settings, maxRedeliveryCount: 5 } }],
     ['no-dead-message-queue', { ...settled, settings: { ...settled.settings, deadMsgQueue: '' } }],
+    ['dead-message-queue-missing', { ...settled, deadMsgQueueExists: false }],
   ]
   for (const [code, found] of risky) it(`shows the risk ${code}`, () => expect(codes(found)).to.include(code))
 
@@ -147,6 +148,7 @@ describe('planMesh', () => {
     const { settings } = settled
     expect(codes({ ...settled, settings: { ...settings, maxTtl: 901, maxRedeliveryCount: 6 } })).to.deep.equal([])
     expect(codes({ ...settled, settings: { ...settings, maxTtl: 0 } })).to.deep.equal([])
+    expect(codes({ ...settled, deadMsgQueueExists: true })).to.deep.equal([])
   })
 
   it('asks for no webhook where the queue is pulled, and says who competes', () => {

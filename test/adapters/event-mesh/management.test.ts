@@ -74,6 +74,18 @@ for (const dialect of ['event-mesh', 'integration-suite'] as const) {
       expect(await writes()).to.deep.equal(before)
     })
 
+    it('looks whether the dead message queue is there', async () => {
+      const risks = async () => {
+        const manager = manage({ queue: { deadMsgQueue: 'q/dead' } })
+        return planMesh(manager.desired, await manager.look()).risks.map(({ code }) => code)
+      }
+      await applyMesh(manage({ queue: { deadMsgQueue: 'q/dead' } }))
+      await isActive()
+      expect(await risks()).to.deep.equal(['dead-message-queue-missing'])
+      await applyMesh(manage({ topics: [] }, 'q/dead', true))
+      expect(await risks()).to.deep.equal([])
+    })
+
     it('changes only what differs', async () => {
       await applyMesh(manage())
       await isActive()

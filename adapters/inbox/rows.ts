@@ -15,6 +15,9 @@ export function iso(moment: Date): string {
 /** What one transaction writes is of a few milliseconds, and most of it of the same. */
 let last = { at: Number.NaN, text: '' }
 
+/** Name under which a source's last push is kept in `SourceStates`. */
+export const LAST_PUSH = '$lastDeliveryAt'
+
 /** Of an event, as its table has them; `specversion` is always 1.0. */
 export const ATTRIBUTES = [
   'id',

@@ -226,7 +226,7 @@ export interface Journal {
   }): Promise<readonly Outcome[] | undefined>
   sourceState(source: string, key: string): Promise<unknown>
   setSourceState(source: string, key: string, value: unknown): Promise<void>
-  /** Last delivery by push of a source, to the second. One that went to quarantine is no sign of life. */
+  /** Last delivery by push of a source, to the second, for ever. One that went to quarantine is no sign of life. */
   lastDeliveryAt(source: string): Promise<Date | undefined>
   /** Adds to the per-minute counts of refused deliveries. Never a row per delivery: refusals are free for an attacker. */
   countRejections(counts: readonly { source: string; reason: string; minute: Date; count: number }[]): Promise<void>

@@ -290,3 +290,6 @@ export async function drain({ inbox, now }: Pick<InboxHarness, 'inbox' | 'now'>,
 
 /** `<event>:<subscription>:<run>` */
 export const idsOf = (lane: ClaimedLane): string[] => lane.dispatches.map(({ event }) => event.attributes.id)
+
+/** How exactly the store knows when a source last pushed. */
+export const seconds = (moment: Date | undefined): number => Math.floor((moment?.getTime() ?? 0) / 1_000)

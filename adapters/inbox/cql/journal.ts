@@ -1,6 +1,6 @@
 import { NO_CHECKPOINT } from '#domain/plan-poll'
 import type { Journal, Lease } from '#domain/ports'
-import { iso } from '../rows.ts'
+import { iso, LAST_PUSH } from '../rows.ts'
 import { quarantining, storeDeliveries } from './intake.ts'
 import { SELECT, UPDATE, UPSERT } from './ql.ts'
 import type { CqlDatabase, Tx } from './session.ts'
@@ -36,9 +36,7 @@ export function cqlJournal(database: CqlDatabase): Journal {
       ),
     sourceState: (source, name) =>
       database.transaction(async (tx) => {
-        const row = await tx.row<{ value: string | null }>(
-          SELECT.from('sluice.SourceStates').columns('value').where({ source, name }),
-        )
+        const row = await tx.row<StateRow>(STATE(source, name))
         return typeof row?.value === 'string' ? JSON.parse(row.value) : undefined
       }),
     setSourceState: async (source, name, value) => {
@@ -47,12 +45,15 @@ export function cqlJournal(database: CqlDatabase): Journal {
     },
     lastDeliveryAt: (source) =>
       database.transaction(async (tx) => {
-        const row = await tx.row<{ at: string | null }>(
+        // In this order: retention moves the moment from here to there.
+        const kept = await tx.row<{ at: string | null }>(
           SELECT.from('sluice.Deliveries')
             .columns('max(receivedAt) as at')
             .where({ source, channel: 'push', outcome: { '!=': 'quarantined' } }),
         )
-        return typeof row?.at === 'string' ? new Date(row.at) : undefined
+        const removed = await tx.row<StateRow>(STATE(source, LAST_PUSH))
+        const moments = [kept?.at, JSON.parse(removed?.value ?? 'null')].filter((at) => typeof at === 'string')
+        return moments.length === 0 ? undefined : new Date(Math.max(...moments.map((at) => Date.parse(at))))
       }),
     countRejections: (counts) =>
       database.transaction(async (tx) => {
@@ -68,6 +69,13 @@ export function cqlJournal(database: CqlDatabase): Journal {
       }),
   }
 }
+
+interface StateRow {
+  readonly value: string | null
+}
+
+const STATE = (source: string, name: string) =>
+  SELECT.from('sluice.SourceStates').columns('value').where({ source, name })
 
 interface CheckpointRow {
   readonly revision: number

@@ -1,7 +1,7 @@
 import type { Admin } from '#domain/ports'
-import { iso } from '../rows.ts'
+import { iso, LAST_PUSH } from '../rows.ts'
 import type { LaneRow } from './lanes.ts'
-import { DELETE, SELECT } from './ql.ts'
+import { DELETE, SELECT, UPDATE } from './ql.ts'
 import { type CqlDatabase, inChunks, type Tx } from './session.ts'
 
 /** Rows looked at in one transaction, so that it is short however many rows must stay. */
@@ -120,6 +120,7 @@ const DELIVERIES: Plan = {
     const kept = await distinct(tx, 'sluice.Events', 'delivery', { delivery: { in: keys } })
     const gone = keys.filter((key) => !kept.has(key))
     if (gone.length === 0) return { rows: 0, lanes: 0 }
+    await noteLastPush(tx, gone)
     await tx.change(DELETE.from('sluice.Payloads').where({ delivery: { in: gone } }))
     return { rows: await tx.change(DELETE.from('sluice.Deliveries').where({ ID: { in: gone } })), lanes: 0 }
   },
@@ -155,6 +156,25 @@ const EVENTS: Plan = {
     const rows = await tx.change(DELETE.from('sluice.Events').where({ event: { in: gone } }))
     return { rows, lanes: await removeEmptyLanes(tx, [...lanes].sort()) }
   },
+}
+
+/** Whether a source is silent is asked for longer than its deliveries are kept. */
+async function noteLastPush(tx: Tx, deliveries: readonly string[]): Promise<void> {
+  const pushes = await tx.rows<{ source: string; at: string }>(
+    SELECT.from('sluice.Deliveries')
+      .columns('source', 'max(receivedAt) as at')
+      .where({ ID: { in: deliveries }, channel: 'push', outcome: { '!=': 'quarantined' } })
+      .groupBy('source')
+      .orderBy('source'),
+  )
+  for (const { source, at } of pushes) {
+    const key = { source, name: LAST_PUSH }
+    const value = JSON.stringify(iso(new Date(at)))
+    const select = SELECT.from('sluice.SourceStates').columns('value').where(key).forUpdate()
+    const known = await tx.row<{ value: string }>(select)
+    if (!known) await tx.insert('sluice.SourceStates', [{ ...key, value }])
+    else if (known.value < value) await tx.change(UPDATE('sluice.SourceStates').with({ value }).where(key))
+  }
 }
 
 /** Passes over lanes that somebody holds; whoever adds work to one gives it a due time. */

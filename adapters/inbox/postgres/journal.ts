@@ -1,6 +1,6 @@
 import { type CheckpointState, NO_CHECKPOINT } from '#domain/plan-poll'
 import type { Journal, Lease } from '#domain/ports'
-import { iso } from '../rows.ts'
+import { iso, LAST_PUSH } from '../rows.ts'
 import { type IntakeContext, storing } from './intake.ts'
 import { now, rows, statement } from './sql.ts'
 
@@ -47,10 +47,14 @@ const WRITE_STATE = statement(
    ON CONFLICT (source, name) DO UPDATE SET value = excluded.value`,
 )
 
+/** Of the deliveries that are there, and of those that retention has removed. */
 const LAST_DELIVERY = statement(
   'last_delivery',
-  `SELECT max(receivedat) AS at FROM sluice_deliveries
-   WHERE source = $1 AND channel = 'push' AND outcome <> 'quarantined'`,
+  `SELECT greatest(
+     (SELECT max(receivedat) FROM sluice_deliveries
+      WHERE source = $1 AND channel = 'push' AND outcome <> 'quarantined'),
+     (SELECT (value::json #>> '{}')::timestamp FROM sluice_sourcestates
+      WHERE source = $1 AND name = '${LAST_PUSH}')) AS at`,
 )
 
 const COUNT_REJECTIONS = statement(

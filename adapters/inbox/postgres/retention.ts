@@ -1,5 +1,5 @@
 import type { Admin } from '#domain/ports'
-import { iso } from '../rows.ts'
+import { iso, LAST_PUSH } from '../rows.ts'
 import type { Database, Statement } from './session.ts'
 import { now, statement } from './sql.ts'
 
@@ -58,10 +58,18 @@ const FIND_DELIVERIES = walking(
 )
 
 const REMOVE_PAYLOADS = statement('retain_payloads', 'DELETE FROM sluice_payloads WHERE delivery = ANY($1) RETURNING 1')
+/** Notes the last push of what goes: whether a source is silent is asked for longer than its deliveries are kept. */
 const REMOVE_DELIVERIES = statement(
   'retain_deliveries',
-  `WITH bytes AS (DELETE FROM sluice_payloads WHERE delivery = ANY($1))
-   DELETE FROM sluice_deliveries WHERE id = ANY($1) RETURNING 1`,
+  `WITH bytes AS (DELETE FROM sluice_payloads WHERE delivery = ANY($1)),
+   gone AS (DELETE FROM sluice_deliveries WHERE id = ANY($1) RETURNING source, channel, outcome, receivedat),
+   noted AS (
+     INSERT INTO sluice_sourcestates AS known (source, name, value)
+     SELECT source, '${LAST_PUSH}', to_json(to_char(max(receivedat), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))::text
+     FROM gone WHERE channel = 'push' AND outcome <> 'quarantined'
+     GROUP BY source ORDER BY source COLLATE "C"
+     ON CONFLICT (source, name) DO UPDATE SET value = excluded.value WHERE known.value < excluded.value)
+   SELECT 1 FROM gone`,
 )
 
 /** Held, so that no replay adds work; whether there is any is asked by the next statement, which sees the last one's. */

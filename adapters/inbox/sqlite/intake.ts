@@ -8,6 +8,7 @@ import {
   EVENT_COLUMNS,
   eventValues,
   iso,
+  LAST_PUSH,
   plainOutcome,
   type Summary,
   summarize,
@@ -15,9 +16,6 @@ import {
 } from '../rows.ts'
 import { appendToLane } from './lanes.ts'
 import type { Tx } from './session.ts'
-
-/** Name under which a source's last push is kept in `SourceStates`. */
-export const LAST_PUSH = '$lastDeliveryAt'
 
 interface Arrived {
   readonly delivery: NewDelivery

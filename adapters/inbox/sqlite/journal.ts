@@ -1,7 +1,7 @@
 import { NO_CHECKPOINT } from '#domain/plan-poll'
 import type { Journal } from '#domain/ports'
-import { harmless, iso } from '../rows.ts'
-import { LAST_PUSH, type StoreDeliveries } from './intake.ts'
+import { harmless, iso, LAST_PUSH } from '../rows.ts'
+import type { StoreDeliveries } from './intake.ts'
 import type { Tx } from './session.ts'
 import type { Writer } from './writer.ts'
 

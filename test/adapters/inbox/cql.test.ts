@@ -121,6 +121,7 @@ describe('inbox in CQL, on SQLite and compiled for HANA', () => {
       for (const [table, key] of Object.entries({ Lanes: 'ID', Leases: 'name', Events: 'event', Identities: 'hash' })) {
         some(new RegExp(`FROM sluice_${table} as "\\$\\w" WHERE "\\$\\w"\\.${key} = \\? FOR UPDATE$`))
       }
+      some(/FROM sluice_SourceStates .*source = \? and .*name = \? FOR UPDATE$/)
       some(/FROM sluice_Meta .*name = \? FOR SHARE LOCK$/)
       some(/^UPDATE sluice_Lanes .* SET availableAt=\? WHERE .*ID = \? and .*owner = \?$/)
       for (const table of [
@@ -132,6 +133,7 @@ describe('inbox in CQL, on SQLite and compiled for HANA', () => {
         'Dispatches',
         'Attempts',
         'Audit',
+        'SourceStates',
       ]) {
         some(new RegExp(`^INSERT INTO sluice_${table} `))
       }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { bytes } from '../../helpers/deliveries.ts'
-import { accept, claimOne, drain, sender } from '../../helpers/inbox.ts'
+import { accept, claimOne, drain, seconds, sender } from '../../helpers/inbox.ts'
 import type { UseInbox } from '../inbox.suite.ts'
 
 const ORDERS = { name: 'orders', filter: { on: ['order.*'] } }
@@ -311,5 +311,3 @@ export function intakeSuite(use: UseInbox): void {
     })
   })
 }
-
-const seconds = (moment: Date | undefined): number => Math.floor((moment?.getTime() ?? 0) / 1_000)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { accept, claimOne, drain, sender, settle } from '../../helpers/inbox.ts'
+import { accept, claimOne, drain, seconds, sender, settle } from '../../helpers/inbox.ts'
 import type { UseInbox } from '../inbox.suite.ts'
 
 const ORDERS = { name: 'orders', filter: { on: ['*'] }, order: 'block' } as const
@@ -145,6 +145,39 @@ export function retentionSuite(use: UseInbox): void {
       expect(await inbox.work.nextDueAt(['orders'])).to.equal(undefined)
       await inbox.admin.retry(blocking, 'ann')
       expect(await drain(harness, 'orders')).to.deep.equal(['blocking', 'parked'])
+    })
+
+    it('leaves when a source last pushed, in whichever order its deliveries go', async () => {
+      const harness = use()
+      const { inbox, peek } = harness
+      await inbox.admin.register([ORDERS])
+      const { one } = sender(harness)
+      const lastPush = async (source: string) => seconds(await inbox.journal.lastDeliveryAt(source))
+      const ping = () => one({}, { items: [{ kind: 'ignored', reason: 'ping' }] })
+      const open = one({ id: 'open' })
+      await inbox.intake.store([open, ping()])
+      harness.advance(5_000)
+      const pushedAt = seconds(harness.now())
+      const last = ping()
+      await inbox.intake.store([last])
+      harness.advance(5_000)
+      const bad = { items: [{ kind: 'bad', reason: 'not-json' }] } as const
+      await inbox.intake.store([one({}, bad), one({}, { ...bad, origin: 'broken' }), one({}, { channel: 'poll' })])
+      harness.advance(400 * DAY_MS)
+      await retain(1, 1)
+      expect(await peek.delivery(last.key)).to.equal(undefined)
+      expect(await lastPush('shop')).to.equal(pushedAt)
+      await drain(harness, 'orders')
+      await retain(1, 1)
+      expect(await peek.delivery(open.key), 'an older one, removed later').to.equal(undefined)
+      expect(await lastPush('shop')).to.equal(pushedAt)
+      expect(await inbox.journal.lastDeliveryAt('broken'), 'quarantine is no sign of life').to.equal(undefined)
+      const againAt = seconds(harness.now())
+      await inbox.intake.store([ping()])
+      expect(await lastPush('shop'), 'the next push').to.equal(againAt)
+      harness.advance(400 * DAY_MS)
+      await retain(1, 1)
+      expect(await lastPush('shop')).to.equal(againAt)
     })
 
     it('removes deliveries that brought no event', async () => {

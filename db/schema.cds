@@ -25,7 +25,7 @@ entity Deliveries {
       secretId   : String(16);
       principal  : String(255);
       outcome    : Outcome not null;
-      reason     : String(255);
+      reason     : String(255); // of quarantine, of what is ignored, and equal-content of a duplicate without an id
       // What the sender says it is about (SAP_ApplicationID and the like); bounds match srv/domain/labels.ts.
       applicationId : String(120);
       correlationId : String(120);

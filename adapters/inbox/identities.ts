@@ -60,5 +60,12 @@ export function decide(
 function outcomeOf(origin: string, event: NewEvent, holders: Holders): Outcome['items'][number] {
   const holder = event.identity === undefined ? undefined : holders.get(identityHash(origin, event.identity))
   if (!holder || holder.event === event.key) return { outcome: 'accepted', event: event.key }
-  return { outcome: holder.contentHash === event.contentHash ? 'duplicate' : 'conflict', event: holder.event }
+  return repetition(holder, event)
+}
+
+/** What becomes of an event whose identity another one holds. */
+export function repetition(holder: Holder, { contentHash, identityWindowMs }: NewEvent): Outcome['items'][number] {
+  const { event } = holder
+  if (holder.contentHash !== contentHash) return { outcome: 'conflict', event }
+  return { outcome: 'duplicate', event, ...(identityWindowMs === undefined ? {} : { reason: 'equal-content' }) }
 }

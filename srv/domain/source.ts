@@ -61,7 +61,10 @@ export type Item =
 /** `conflict`: the id is known with another content. `quarantined`: verified and kept, waits for a human. */
 export type ItemOutcome = 'accepted' | 'duplicate' | 'conflict' | 'quarantined' | 'ignored'
 
-/** What became of a delivery, item by item and as a whole (the most serious of its items). */
+/**
+ * What became of a delivery, item by item and as a whole (the most serious of its items). `reason` is why an item is
+ * quarantined (a `BadReason`) or ignored; `equal-content` of a duplicate whose sender gives no id.
+ */
 export interface Outcome {
   readonly delivery: string
   readonly outcome: ItemOutcome

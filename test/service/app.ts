@@ -13,8 +13,8 @@ export interface TestApp extends GatewayProcess {
     path: string,
     options?: { user?: string; method?: string; body?: unknown; headers?: Record<string, string> },
   ): Promise<Answer>
-  /** A signed delivery to the source `orders`. */
-  deliver(id: string, body?: string, type?: string): Promise<Answer>
+  /** A signed delivery. */
+  deliver(id: string, body?: string, type?: string, source?: string): Promise<Answer>
   cleanUp(): Promise<void>
 }
 
@@ -77,8 +77,8 @@ export async function testApp(
     ...gateway,
     output: () => output,
     request,
-    deliver: (id, body = '{}', type = 'order.created') =>
-      request('/webhooks/orders', {
+    deliver: (id, body = '{}', type = 'order.created', source = 'orders') =>
+      request(`/webhooks/${source}`, {
         method: 'POST',
         body,
         headers: {

@@ -8,6 +8,15 @@ describe('the operator service', () => {
   let app: TestApp
   before(async () => {
     app = await testApp({
+      sources: {
+        pings: {
+          kind: 'hmac',
+          secrets: ['env:TEST_SECRET'],
+          header: 'x-signature',
+          type: 'x-event-type',
+          identity: { hashWindowMs: 86_400_000 },
+        },
+      },
       subscriptions: {
         orders: { on: '*', handler: 'test/service/handlers', order: 'park', retry: { attempts: 1 } },
         former: { on: 'invoice.*', handler: 'test/service/handlers' },
@@ -81,9 +90,31 @@ describe('the operator service', () => {
     expect((await app.request(`${COCKPIT}/Sources('nope')`, { user: 'viewer' })).status).to.equal(404)
     expect(await read(`Sources?$filter=name eq 'orders' and startswith(path,'/webhooks')`)).to.have.length(1)
     expect(await read(`Sources?$filter=name eq 'nope' or not (kind in ('hmac'))`)).to.deep.equal([])
-    expect(await read('Sources?$orderby=name desc&$top=1&$skip=1')).to.deep.equal([])
-    expect((await app.request(`${COCKPIT}/Sources/$count`, { user: 'viewer' })).text).to.equal('1')
+    expect((await read('Sources?$orderby=name desc&$top=1&$skip=1')).map(({ name }) => name)).to.deep.equal(['orders'])
+    expect((await app.request(`${COCKPIT}/Sources/$count`, { user: 'viewer' })).text).to.equal('2')
     expect((await app.request(`${COCKPIT}/Sources?$filter=length(name) gt 1`, { user: 'viewer' })).status).to.equal(501)
+  })
+
+  it('says of two deliveries that became one event because nothing but their content is known', async () => {
+    const answers = [
+      await app.deliver('none', '{"ping":1}', 'ping', 'pings'),
+      await app.deliver('none', '{"ping":1}', 'ping', 'pings'),
+      await app.deliver('twice', '{"ping":1}'),
+      await app.deliver('twice', '{"ping":1}'),
+    ]
+    const said = answers.map(({ status, json }) => [status, json<{ status: string; delivery: string }>()] as const)
+    const keys = said.map(([, { delivery }]) => delivery)
+    const outcomes = ['accepted', 'duplicate', 'accepted', 'duplicate']
+    expect(said, 'what the sender hears').to.deep.equal(
+      outcomes.map((status, n) => [200, { status, delivery: keys[n] }]),
+    )
+    const rows = await read(`Deliveries?$filter=ID in (${keys})&$orderby=ID`)
+    expect(rows.map(({ outcome, reason }) => [outcome, reason])).to.deep.equal([
+      ['accepted', null],
+      ['duplicate', 'equal-content'],
+      ['accepted', null],
+      ['duplicate', null],
+    ])
   })
 
   it('lets nobody write to a table', async () => {

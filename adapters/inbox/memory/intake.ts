@@ -2,6 +2,7 @@ import type { StoredEvent } from '#domain/event'
 import { wants } from '#domain/filter'
 import { dispatchId, type Intake, lanePartition, type NewDelivery, type NewEvent } from '#domain/ports'
 import type { Outcome } from '#domain/source'
+import { repetition } from '../identities.ts'
 import { harmless, plainOutcome, summarize } from '../rows.ts'
 import { append, compose, laneOf, type MemoryState } from './state.ts'
 
@@ -27,7 +28,7 @@ export function storeOne(state: MemoryState, incoming: NewDelivery): Outcome {
 
 function storeEvent(state: MemoryState, delivery: NewDelivery, event: NewEvent): Outcome['items'][number] {
   const known = recognize(state, delivery.origin, event)
-  if (known) return { outcome: known.contentHash === event.contentHash ? 'duplicate' : 'conflict', event: known.event }
+  if (known) return repetition(known, event)
   const { identity, identityWindowMs, contentHash, ...facts } = event
   const stored: StoredEvent = { ...facts, origin: delivery.origin, delivery: delivery.key }
   const wanting = [...state.subscriptions.values()].filter((one) => !one.removed && wants(one.filter, stored))

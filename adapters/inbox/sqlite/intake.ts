@@ -1,6 +1,7 @@
 import type { NewDelivery, NewEvent } from '#domain/ports'
 import type { Outcome } from '#domain/source'
 import { identityHash } from '../hash.ts'
+import { repetition } from '../identities.ts'
 import { planFanOut } from '../registry.ts'
 import {
   DELIVERY_COLUMNS,
@@ -76,9 +77,7 @@ function recognizeAll(tx: Tx, delivery: NewDelivery, winners: Winner[]): Arrived
     if (item.kind !== 'event') return plainOutcome(item)
     const { event } = item
     const known = recognize(tx, delivery.origin, event)
-    if (known) {
-      return { outcome: known.contentHash === event.contentHash ? 'duplicate' : 'conflict', event: known.event }
-    }
+    if (known) return repetition(known, event)
     winners.push({ origin: delivery.origin, delivery, receivedAt, event })
     return { outcome: 'accepted', event: event.key }
   })

@@ -255,6 +255,28 @@ export function intakeSuite(use: UseInbox): void {
       expect(laterAgain?.items[0]?.event).to.equal(later?.items[0]?.event)
     })
 
+    it('peer defect 19: says of such a repetition, and of no other, that it is one by its content', async () => {
+      const { inbox, peek } = use()
+      const { one } = sender(use())
+      const windowed = { id: 'content', data: '1', windowMs: 10_000 }
+      const [, inBatch, , byId] = await inbox.intake.store([
+        one(windowed),
+        one(windowed),
+        one({ id: 'a', data: '1' }),
+        one({ id: 'a', data: '1' }),
+      ])
+      const [later] = await inbox.intake.store([one(windowed)])
+      for (const repeated of [inBatch, later]) {
+        expect(repeated?.items[0]).to.include({ outcome: 'duplicate', reason: 'equal-content' })
+        expect(await peek.delivery(repeated?.delivery ?? '')).to.deep.equal({
+          outcome: 'duplicate',
+          reason: 'equal-content',
+        })
+      }
+      expect(byId?.items[0]).to.include({ outcome: 'duplicate' }).and.not.have.property('reason')
+      expect(await peek.delivery(byId?.delivery ?? '')).to.deep.equal({ outcome: 'duplicate' })
+    })
+
     it('never recognizes what has no identity, and lets only one of many take an expired one over', async () => {
       const harness = use()
       const { inbox } = harness

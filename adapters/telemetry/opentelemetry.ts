@@ -43,9 +43,7 @@ export function openTelemetry(): Tracer {
       const attributes = { ...SYSTEM, ...operation('send', 'store'), 'messaging.destination.name': source }
       return spanned(sdk, { name: `store ${source}`, kind: SpanKind.PRODUCER, attributes }, async (span) => {
         const outcome = await run(traceOf(span))
-        if (outcome) {
-          span.setAttributes({ 'sluice.delivery.id': outcome.delivery, 'sluice.delivery.outcome': outcome.outcome })
-        }
+        span.setAttributes({ 'sluice.delivery.id': outcome.delivery, 'sluice.delivery.outcome': outcome.outcome })
         return outcome
       })
     },

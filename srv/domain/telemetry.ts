@@ -59,7 +59,7 @@ export interface Tracer {
     run: () => Promise<Reply>,
   ): Promise<Reply>
   /** The commit of a delivery: the creation that attempts refer to. */
-  store<T extends { readonly outcome: string; readonly delivery: string } | undefined>(
+  store<T extends { readonly outcome: string; readonly delivery: string }>(
     source: string,
     run: (trace: Trace | undefined) => Promise<T>,
   ): Promise<T>

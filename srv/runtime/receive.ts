@@ -1,4 +1,4 @@
-import { toFault } from '#domain/errors'
+import { SluiceError, toFault } from '#domain/errors'
 import { labelsOf } from '#domain/labels'
 import type { Clock, Intake, Log, NewDelivery } from '#domain/ports'
 import type { Awaitable, Delivery, DispatchEnd, Outcome, Reply, Source, SourceContext } from '#domain/source'
@@ -97,7 +97,7 @@ export function createReceiver(parts: ReceiverParts) {
 
   async function store(arrival: Arrival, verified: Verified): Promise<Reply> {
     const { name: source, correlationId } = arrival
-    let outcome: Outcome | undefined
+    let outcome: Outcome
     try {
       outcome = await tracer.store(source, async (trace) => {
         const bodyHash = sha256(arrival.delivery.body)
@@ -109,14 +109,15 @@ export function createReceiver(parts: ReceiverParts) {
           committed(false)
           throw thrown
         })
-        committed(true)
+        committed(Boolean(stored))
+        if (!stored) throw new SluiceError('outcome-missing', 'The inbox resolved without an outcome for the delivery.')
         return stored
       })
     } catch (thrown) {
       log.error('a delivery could not be stored', { source, correlationId, ...faultFields(thrown) })
+      // Ours, never the sender's: 503, so that it comes again.
+      return retryLater('store-unavailable', RETRY_MS)
     }
-    // Ours, never the sender's: 503, so that it comes again.
-    if (!outcome) return retryLater('store-unavailable', RETRY_MS)
     meter.delivered(source, outcome.outcome)
     if (outcome.items.some((item) => item.outcome === 'accepted')) parts.stored()
     if (outcome.outcome !== 'accepted') {

@@ -3,6 +3,7 @@ import { SluiceError } from '#domain/errors'
 import type { Inbox } from '#domain/ports'
 import type { Source } from '#domain/source'
 import { memoryInbox } from '../../adapters/inbox/memory/index.ts'
+import { NO_METER } from '../../srv/runtime/untold.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { frontDoor } from '../helpers/front-door.ts'
 import { hmacSource, signed } from '../helpers/hmac-source.ts'
@@ -53,13 +54,30 @@ describe('gateway: the store fails (peer defect 3)', () => {
       }
       expect(memory.state.deliveries.size).to.equal(0)
       const told = door.log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields.correlationId)
-      expect(told).to.deep.equal(what === 'gives no outcome' ? [] : ['try-0', 'try-1', 'try-2'])
+      expect(told).to.deep.equal(['try-0', 'try-1', 'try-2'])
       mend()
       expect((await door.send({ headers: signed(body), body })).status).to.equal(200)
       expect(memory.state.events.size).to.equal(1)
       await door.close()
     })
   }
+
+  it('gives no outcome: the log names what happened, and nothing of the delivery', async () => {
+    const commits: boolean[] = []
+    const meter = { ...NO_METER, committing: () => (stored: boolean) => void commits.push(stored) }
+    const door = await frontDoor({ inbox: breakable(async () => []).inbox, meter })
+    await door.send({ headers: signed(body, { 'x-correlation-id': 'c-1' }), body })
+    expect(door.log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields)).to.deep.equal([
+      {
+        source: 'shop',
+        correlationId: 'c-1',
+        code: 'outcome-missing',
+        message: 'The inbox resolved without an outcome for the delivery.',
+      },
+    ])
+    expect(commits).to.deep.equal([false])
+    await door.close()
+  })
 
   it('does not count as a refusal of the sender', async () => {
     const { inbox, memory } = breakable(() => Promise.reject(new Error('no')))

@@ -8,6 +8,7 @@ import { faultFields } from './fault-fields.ts'
 import { sha256 } from './ids.ts'
 import { type Normalized, normalize, normalizerFailed, traced } from './intake-item.ts'
 import { checkReply, problem, type RejectionReason, refusalProblem, retryLater } from './problem.ts'
+import { refusalLog } from './refusal-log.ts'
 import type { Callers } from './reply-when.ts'
 import { safeHeaders } from './safe-headers.ts'
 import { orTimeout } from './within-time.ts'
@@ -49,6 +50,7 @@ const NORMALIZE_MS = 60_000
 /** The closed order of an arrival: handshake, verify the bytes, control, normalize, store, answer. Nothing steps between. */
 export function createReceiver(parts: ReceiverParts) {
   const { intake, clock, log, meter, tracer, reject } = parts
+  const refusals = refusalLog(clock, log, 'deliveries are stored again')
 
   return async function receive(arrival: Arrival): Promise<Reply> {
     if (arrival.oversized && arrival.source.acknowledge !== 'always-ok') {
@@ -114,10 +116,11 @@ export function createReceiver(parts: ReceiverParts) {
         return stored
       })
     } catch (thrown) {
-      log.error('a delivery could not be stored', { source, correlationId, ...faultFields(thrown) })
+      refusals.refused('error', 'a delivery could not be stored', { source, correlationId, ...faultFields(thrown) })
       // Ours, never the sender's: 503, so that it comes again.
       return retryLater('store-unavailable', RETRY_MS)
     }
+    refusals.stored(source)
     meter.delivered(source, outcome.outcome)
     if (outcome.items.some((item) => item.outcome === 'accepted')) parts.stored()
     if (outcome.outcome !== 'accepted') {
@@ -193,7 +196,7 @@ export function createReceiver(parts: ReceiverParts) {
   /** A broken source is ours, never the sender's: 503, so that it comes again. */
   function faulty(arrival: Arrival, thrown: unknown): Reply {
     const { name: source, correlationId } = arrival
-    log.error('a delivery could not be verified', { source, correlationId, ...faultFields(thrown) })
+    refusals.refused('error', 'a delivery could not be verified', { source, correlationId, ...faultFields(thrown) })
     if (toFault(thrown).code === 'store-unavailable') return retryLater('store-unavailable', RETRY_MS)
     return rejected(arrival, 'verifier-failed', retryLater('verifier-unavailable', RETRY_MS))
   }

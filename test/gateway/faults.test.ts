@@ -54,7 +54,7 @@ describe('gateway: the store fails (peer defect 3)', () => {
       }
       expect(memory.state.deliveries.size).to.equal(0)
       const told = door.log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields.correlationId)
-      expect(told).to.deep.equal(['try-0', 'try-1', 'try-2'])
+      expect(told).to.deep.equal(['try-0'])
       mend()
       expect((await door.send({ headers: signed(body), body })).status).to.equal(200)
       expect(memory.state.events.size).to.equal(1)
@@ -73,9 +73,34 @@ describe('gateway: the store fails (peer defect 3)', () => {
         correlationId: 'c-1',
         code: 'outcome-missing',
         message: 'The inbox resolved without an outcome for the delivery.',
+        refused: 1,
       },
     ])
     expect(commits).to.deep.equal([false])
+    await door.close()
+  })
+
+  it('is told at once, then once in ten seconds with the number of refusals, and once when it is over', async () => {
+    const clock = virtualClock()
+    const { inbox, mend } = breakable(() => Promise.reject(new SluiceError('store-unavailable', 'The disk is full.')))
+    const door = await frontDoor({ inbox, clock })
+    const deliver = async (times: number) => {
+      for (let n = 0; n < times; n += 1) {
+        await door.gateway.receive({ method: 'POST', url: '/shop', headers: signed(body), body })
+      }
+    }
+    await deliver(1_000)
+    await clock.advance(10_000)
+    mend()
+    await deliver(1)
+    await clock.advance(10_000)
+    await deliver(1)
+    const told = door.log.lines.filter(({ message }) => message.includes('stored'))
+    expect(told.map(({ level, message, fields }) => [level, message, fields.refused])).to.deep.equal([
+      ['error', 'a delivery could not be stored', 1],
+      ['error', 'a delivery could not be stored', 999],
+      ['info', 'deliveries are stored again', 0],
+    ])
     await door.close()
   })
 
@@ -95,8 +120,11 @@ describe('gateway: the store fails (peer defect 3)', () => {
     }
     const source = hmacSource({ handshake: async (_delivery, { state }) => void (await state.get('grant')) })
     const door = await frontDoor({ inbox: { ...memory, journal }, sources: { shop: source } })
-    const answer = await door.send({ headers: signed(body), body })
-    expect([answer.status, JSON.parse(answer.text).type]).to.deep.equal([503, 'urn:sluice:problem:store-unavailable'])
+    for (let n = 0; n < 3; n += 1) {
+      const answer = await door.send({ headers: signed(body), body })
+      expect([answer.status, JSON.parse(answer.text).type]).to.deep.equal([503, 'urn:sluice:problem:store-unavailable'])
+    }
+    expect(door.log.messages('error')).to.deep.equal(['a delivery could not be verified'])
     await door.close()
   })
 })

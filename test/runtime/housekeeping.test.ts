@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { SluiceError } from '#domain/errors'
 import type { Admin, Journal, RetentionPolicy } from '#domain/ports'
+import { refusalLog } from '../../srv/runtime/refusal-log.ts'
 import { rejectionCounter } from '../../srv/runtime/rejections.ts'
 import { createRetention, RETENTION_DEFAULTS } from '../../srv/runtime/retention.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
@@ -51,11 +52,19 @@ describe('rejections', () => {
     expect(written.flat().map(({ minute }) => minute.getUTCMinutes())).to.deep.equal([0, 1])
   })
 
-  it('says a refusal once per minute, not ten thousand times', async () => {
-    const { log, rejections } = counter()
-    for (let n = 0; n < 10_000; n += 1) rejections.count('shop', 'signature-invalid')
-    expect(log.messages('warn')).to.deep.equal(['deliveries are refused'])
-    await rejections.flush()
+  it('says a refusal at once and how many came in the ten seconds after it, not each of ten thousand', async () => {
+    const { clock, log, rejections } = counter()
+    for (let n = 0; n < 10_000; n += 1) rejections.count('shop', 'signature-invalid', `c-${n}`)
+    await clock.advance(HOUR_MS)
+    const about = { source: 'shop', reason: 'signature-invalid' }
+    expect(log.lines).to.deep.equal([
+      { level: 'warn', message: 'deliveries are refused', fields: { ...about, correlationId: 'c-0', refused: 1 } },
+      {
+        level: 'warn',
+        message: 'deliveries are refused',
+        fields: { ...about, correlationId: 'c-9999', refused: 9_999 },
+      },
+    ])
   })
 
   it('survives a store that is away', async () => {
@@ -69,6 +78,65 @@ describe('rejections', () => {
     const { written, rejections } = counter()
     await rejections.flush()
     expect(written).to.deep.equal([])
+  })
+})
+
+describe('the log of refusals', () => {
+  function failing() {
+    const clock = virtualClock()
+    const log = recordingLog()
+    const refusals = refusalLog(clock, log, 'well again')
+    return {
+      clock,
+      refusals,
+      fail: (source: string, code = 'store-unavailable') => refusals.refused('error', 'failed', { source, code }),
+      told: () => log.lines.map(({ message, fields: { source, code, refused } }) => [message, source, code, refused]),
+    }
+  }
+
+  it('tells sources and codes apart', () => {
+    const { fail, told } = failing()
+    for (const source of ['shop', 'bank', 'shop']) fail(source)
+    fail('shop', 'TypeError')
+    expect(told()).to.deep.equal([
+      ['failed', 'shop', 'store-unavailable', 1],
+      ['failed', 'bank', 'store-unavailable', 1],
+      ['failed', 'shop', 'TypeError', 1],
+    ])
+  })
+
+  it('knows after hours without a delivery that one is stored again, and of which source', async () => {
+    const { clock, refusals, fail, told } = failing()
+    fail('shop')
+    fail('bank')
+    await clock.advance(HOUR_MS)
+    expect(clock.pending).to.equal(0)
+    refusals.stored('shop')
+    refusals.stored('shop')
+    expect(told().slice(2)).to.deep.equal([['well again', 'shop', 'store-unavailable', 0]])
+  })
+
+  it('does not call over what only one delivery got through', async () => {
+    const { clock, refusals, fail, told } = failing()
+    fail('shop')
+    refusals.stored('shop')
+    fail('shop')
+    await clock.advance(10_000)
+    expect(told().slice(1)).to.deep.equal([['failed', 'shop', 'store-unavailable', 1]])
+  })
+
+  it('says no more than two lines in ten seconds where every other delivery fails', async () => {
+    const { clock, refusals, fail, told } = failing()
+    for (let second = 0; second < 60; second += 1) {
+      for (let n = 0; n < 100; n += 1) {
+        fail('shop')
+        refusals.stored('shop')
+      }
+      await clock.advance(1_000)
+    }
+    expect(told().length).to.be.at.most(12)
+    const refused = told().map(([, , , count]) => Number(count))
+    expect(refused.reduce((sum, count) => sum + count, 0)).to.equal(6_000)
   })
 })
 

@@ -68,15 +68,16 @@ export function createRetention(writer: Writer): Admin['retain'] {
   }
 
   return async ({ payloadsBefore, eventsBefore, limit }) => {
-    const { rows } = await walk({ before: iso(payloadsBefore), from: '' }, limit, removePayloads)
-    let payloads = rows + (await sweep(limit - rows))
-    const removed = deliveries ? { rows: 0, lanes: 0 } : await removeOld(iso(eventsBefore), limit)
-    payloads += await sweep(limit - payloads)
     await writer.submit('call', 0, (tx) => {
+      // Before the first payload goes: until it is said here, one that is not there is taken for the data of its event.
       tx.run(WRITE_PAYLOADS_FROM, iso(payloadsBefore))
       tx.run(DELETE_EXPIRED_IDENTITIES, tx.now, limit)
       tx.run(DELETE_REJECTIONS, iso(eventsBefore))
     })
+    const { rows } = await walk({ before: iso(payloadsBefore), from: '' }, limit, removePayloads)
+    let payloads = rows + (await sweep(limit - rows))
+    const removed = deliveries ? { rows: 0, lanes: 0 } : await removeOld(iso(eventsBefore), limit)
+    payloads += await sweep(limit - payloads)
     return { payloads, events: removed.rows, lanes: removed.lanes }
   }
 }

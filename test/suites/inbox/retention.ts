@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { bytes } from '../../helpers/deliveries.ts'
 import { accept, claimOne, drain, seconds, sender, settle } from '../../helpers/inbox.ts'
 import type { UseInbox } from '../inbox.suite.ts'
 
@@ -178,6 +179,17 @@ export function retentionSuite(use: UseInbox): void {
       harness.advance(400 * DAY_MS)
       await retain(1, 1)
       expect(await lastPush('shop')).to.equal(againAt)
+    })
+
+    it('shows a body or nothing, never the data of its event, while bodies are removed', async () => {
+      const harness = use()
+      const { inbox } = harness
+      const delivery = sender(harness).one({ data: '{"a":1}' }, { body: bytes('payload=%7B%22a%22%3A1%7D') })
+      await accept(inbox, delivery)
+      harness.advance(1)
+      const policy = { payloadsBefore: harness.now(), eventsBefore: new Date(0), limit: 10 }
+      const [, shown] = await Promise.all([inbox.admin.retain(policy), inbox.work.payload(delivery.key)])
+      expect(shown && new TextDecoder().decode(shown)).to.be.oneOf([undefined, 'payload=%7B%22a%22%3A1%7D'])
     })
 
     it('removes deliveries that brought no event', async () => {

@@ -42,8 +42,7 @@ export function createManager(rest: MeshRest, desired: DesiredMesh, auth: Webhoo
 
   async function look(signal?: AbortSignal): Promise<FoundMesh> {
     const { queue, webhook } = desired
-    const queueOf = (name: string) => read(management as typeof messaging, queuePath(name), `queue ${name}`, signal)
-    const found = await queueOf(queue)
+    const found = await read(management as typeof messaging, queuePath(queue), `queue ${queue}`, signal)
     const settings = found ? toSettings(found) : undefined
     const topics = settings
       ? await read(management as typeof messaging, `${queuePath(queue)}/subscriptions`, `topics of ${queue}`, signal)
@@ -52,11 +51,21 @@ export function createManager(rest: MeshRest, desired: DesiredMesh, auth: Webhoo
     const mine = webhook && all.find(({ name }) => name === webhook.name)
     return {
       ...(settings ? { settings } : {}),
-      ...(settings?.deadMsgQueue ? { deadMsgQueueExists: (await queueOf(settings.deadMsgQueue)) !== undefined } : {}),
+      ...(settings?.deadMsgQueue ? await lookForDeadMsgQueue(settings.deadMsgQueue, signal) : {}),
       topics: list(topics).flatMap(({ topicPattern }) => (typeof topicPattern === 'string' ? [topicPattern] : [])),
       ...(mine ? { webhook: toWebhook(mine) } : {}),
       rivals: all.filter((one) => one !== mine && one.address === `queue:${queue}`).map(({ name }) => String(name)),
     }
+  }
+
+  /** It may be another client's, whose queues ours must not see: then nothing is known, and that is no fault. */
+  async function lookForDeadMsgQueue(
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<Pick<FoundMesh, 'deadMsgQueueExists'>> {
+    const [path, what] = [queuePath(name), `dead message queue ${name}`]
+    const answer = await management?.({ method: 'GET', path, what, expect: [403, 404], ...withSignal(signal) })
+    return answer?.status === 403 ? {} : { deadMsgQueueExists: answer?.status !== 404 }
   }
 
   async function createWebhook(webhook: MeshWebhook, signal?: AbortSignal): Promise<void> {

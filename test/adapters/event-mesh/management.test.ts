@@ -86,6 +86,15 @@ for (const dialect of ['event-mesh', 'integration-suite'] as const) {
       expect(await risks()).to.deep.equal([])
     })
 
+    // Mutation tried: where 403 is a fault, neither topic nor webhook comes about.
+    it('does its work though the dead message queue is not ours to see', async () => {
+      await broker.switch({ faults: [{ match: 'GET .*/queues/others%2Fdead$', answer: 403 }] })
+      const { done, plan: left } = await applyMesh(manage({ queue: { deadMsgQueue: 'others/dead' } }))
+      expect(done.map(({ step }) => step)).to.deep.equal(['create-queue', 'add-topic', 'create-webhook'])
+      expect(left.risks.map(({ code }) => code)).to.not.include('dead-message-queue-missing')
+      expect((await broker.calls()).filter((call) => call.endsWith('others%2Fdead'))).to.not.deep.equal([])
+    })
+
     it('changes only what differs', async () => {
       await applyMesh(manage())
       await isActive()

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import { SluiceError } from '#domain/errors'
-import type { StoredEvent } from '#domain/event'
-import type { Admin, ClaimedLane, ClaimRequest, Journal, StoreHealth, Work } from '#domain/ports'
+import type { Admin, Journal, StoreHealth, Work } from '#domain/ports'
 import type { Outcome } from '#domain/source'
 import { compileDdl } from '../ddl.ts'
 import { type CdsInbox, lazyInbox, type OpenInbox } from '../lazy.ts'
 import { unwell } from './errors.ts'
 import { HELD, newestEvents, toStored } from './newest-events.ts'
-import { type Parcel, packDelivery, unpackLane, unpackStored } from './parcel.ts'
+import { packDelivery } from './parcel.ts'
+import { remoteClaim } from './remote-claim.ts'
 import { remoteStore } from './remote-store.ts'
 
 export interface SqliteInboxOptions {
@@ -33,22 +33,6 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
   const store = await remoteStore({ file: resolve(cds.root, url), ddl: await compileDdl('sqlite') }, now)
   const held = newestEvents(HELD, toStored)
 
-  async function claim(request: ClaimRequest): Promise<readonly ClaimedLane[]> {
-    held.begin()
-    const parcels = (await store.call('store', 'claim', [request])) as Parcel[]
-    const lanes = parcels.map((parcel) => unpackLane(parcel, held.take))
-    const missing = lanes.flatMap(({ dispatches }) => dispatches.flatMap(({ event }) => (isKey(event) ? [event] : [])))
-    if (missing.length === 0) return lanes as ClaimedLane[]
-    // Told by their keys, and pushed out while the answer was on its way.
-    const found = ((await store.call('store', 'events', [missing])) as Parcel[]).map((parcel) => unpackStored(parcel))
-    const events = new Map(found.map((event) => [event.key, event]))
-    const complete = (event: StoredEvent | string) => (isKey(event) ? (events.get(event) as StoredEvent) : event)
-    return lanes.map((lane) => ({
-      ...lane,
-      dispatches: lane.dispatches.map((dispatch) => ({ ...dispatch, event: complete(dispatch.event) })),
-    }))
-  }
-
   return {
     intake: {
       store: (batch) => {
@@ -57,7 +41,7 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
       },
     },
     work: {
-      claim,
+      claim: remoteClaim(store.call, held),
       ...store.port<Omit<Work, 'claim'>>('work', {
         settle: true,
         renew: true,
@@ -97,5 +81,3 @@ async function open({ url, now }: SqliteInboxOptions): Promise<OpenInbox> {
     close: () => store.close(),
   }
 }
-
-const isKey = (event: StoredEvent | string): event is string => typeof event === 'string'

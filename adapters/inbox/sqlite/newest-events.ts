@@ -46,6 +46,7 @@ export function newestEvents<T>(bounds: Bounds, of: (event: NewEvent, delivery: 
       if (!begun) return
       for (const item of delivery.items) {
         if (item.kind !== 'event') continue
+        take(item.event.key)
         known.set(item.event.key, { value: of(item.event, delivery), size: sizeOf(item.event) })
         size += sizeOf(item.event)
       }

@@ -3,14 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'chai'
-import type { NewDelivery } from '#domain/ports'
+import type { StoredEvent } from '#domain/event'
+import type { ClaimRequest, Inbox, NewDelivery } from '#domain/ports'
 import { compileDdl } from '../../../adapters/inbox/ddl.ts'
 import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
 import { type Bounds, newestEvents } from '../../../adapters/inbox/sqlite/newest-events.ts'
+import { packLane, packStored } from '../../../adapters/inbox/sqlite/parcel.ts'
+import { remoteClaim } from '../../../adapters/inbox/sqlite/remote-claim.ts'
 import { openStore } from '../../../adapters/inbox/sqlite/store.ts'
 import { NOW } from '../../helpers/deliveries.ts'
 import { accept, claim, claimOne, sender } from '../../helpers/inbox.ts'
+import { type SqliteFile, sqliteFile } from '../../helpers/sqlite-file.ts'
 
 const { one } = sender({ now: () => NOW })
 const ORDERS = { name: 'orders', filter: { on: ['*'] } }
@@ -104,6 +108,58 @@ describe('sqlite: events that need not come back from the store', () => {
     await inbox.close()
   })
 
+  describe('that were told, and pushed out meanwhile', () => {
+    const NOBODY = { begin: () => undefined, add: () => undefined, take: () => undefined }
+    const request = { subscriptions: [{ name: 'orders', lanes: 9 }], dispatchesPerLane: 9, bytes: 9e6, leaseMs: 9_000 }
+    let file: SqliteFile
+    let store: Inbox
+    /** What the store's thread does, here; `events` as the test has it. */
+    const claimWith = (events: () => Promise<StoredEvent[]>) =>
+      remoteClaim(async (port, method, [asked]) => {
+        if (method === 'events') return (await events()).map((event) => packStored(event))
+        if (method !== 'claim') return Reflect.apply(Reflect.get(Reflect.get(store, port), method), undefined, [asked])
+        const lanes = await store.work.claim(asked as ClaimRequest)
+        return lanes.map((lane) =>
+          packLane({
+            ...lane,
+            dispatches: lane.dispatches.map((one) => ({ ...one, event: one.event.key })),
+          }),
+        )
+      }, NOBODY)
+    beforeEach(async () => {
+      file = await sqliteFile()
+      store = (await file.open(() => NOW)).inbox
+      await store.admin.register([ORDERS])
+      await accept(store, one({ id: 'a', lane: '1' }), one({ id: 'b', lane: '2' }))
+    })
+    afterEach(() => file.dispose())
+
+    // Else the leases run out, and each counts as a lost attempt.
+    it('cannot be fetched: their lanes are given back, and the fault is told', async () => {
+      const full = new Error('full')
+      expect(await claimWith(() => Promise.reject(full))(request).catch((thrown) => thrown)).to.equal(full)
+      const lanes = await store.work.claim(request)
+      expect(lanes.map(({ recovered, dispatches }) => [recovered, dispatches[0]?.attempts])).to.deep.equal([
+        [false, 0],
+        [false, 0],
+      ])
+    })
+
+    it('cannot be fetched, nor their lanes given back: the first fault is told', async () => {
+      const full = new Error('full')
+      const claiming = claimWith(async () => {
+        await store.close()
+        throw full
+      })
+      expect(await claiming(request).catch((thrown) => thrown)).to.equal(full)
+    })
+
+    it('are no more: their lanes come without them', async () => {
+      const lanes = await claimWith(async () => [])(request)
+      expect(lanes.map(({ dispatches }) => dispatches)).to.deep.equal([[], []])
+    })
+  })
+
   describe('the newest', () => {
     const keysIn = ({ take }: ReturnType<typeof newest>, deliveries: readonly NewDelivery[]) =>
       keysOf(...deliveries).filter((key) => take(key) === key)
@@ -132,6 +188,16 @@ describe('sqlite: events that need not come back from the store', () => {
       expect(keysIn(events, [tooLarge])).to.deep.equal([])
       events.add(large[0] as NewDelivery)
       expect(keysIn(events, large), 'what was taken counts no more').to.deep.equal(keysOf(large[0] as NewDelivery))
+    })
+
+    it('count once, though their key comes again', () => {
+      const events = newest({ events: 9, size: 10 })
+      events.begin()
+      const [again, other] = [one({ data: 'x'.repeat(6) }), one({ data: 'x'.repeat(6) })]
+      for (const each of [again, again, other]) events.add(each)
+      expect(keysIn(events, [again, other])).to.deep.equal(keysOf(other))
+      events.add(again)
+      expect(keysIn(events, [again])).to.deep.equal(keysOf(again))
     })
 
     it('are taken once', () => {

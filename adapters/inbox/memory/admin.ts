@@ -69,8 +69,9 @@ export function memoryAdmin(state: MemoryState): Admin {
       const { lane } = dispatch
       const leased = dispatch.status === 'waiting' && lane.owner !== undefined
       if (leased && (lane.availableAt ?? 0) > state.now().getTime()) return CONFLICT
-      const isHead = dispatch.pos === Math.min(...lane.waiting.keys(), dispatch.pos)
-      if (leased && isHead) recordLost(state, dispatch, lane)
+      const first = Math.min(...lane.waiting.keys(), dispatch.pos)
+      const isHead = dispatch.pos === first
+      if (leased) recordLost(state, lane.waiting.get(first) ?? dispatch, lane)
       const wasBlocking = lane.blocked && dispatch.pos === lane.head
       const wasWaiting = dispatch.status === 'waiting'
       end(dispatch, 'skipped', 'discarded')

@@ -250,6 +250,21 @@ export function adminSuite(use: UseInbox): void {
       expect(await inbox.admin.discard(c, 'ann')).to.deep.equal(CONFLICT)
     })
 
+    it('counts the lost attempt of a head, where what waits behind it is discarded', async () => {
+      const harness = use()
+      const { inbox, peek } = harness
+      await inbox.admin.register([ORDERS])
+      const { one } = sender(harness)
+      const keys = await accept(inbox, ...['a', 'b'].map((id) => one({ id, lane: '1' })))
+      const [a = '', b = ''] = keys.map((key) => `${key}:orders:1`)
+      const { owner } = await claimOne(inbox, 'orders')
+      harness.advance(LEASE_MS)
+      expect(await inbox.admin.discard(b, 'ann')).to.deep.equal({ ok: true, dispatches: [b] })
+      expect(await peek.attempts(a)).to.deep.equal([{ n: 1, outcome: 'lost', fence: owner }])
+      const again = await claimOne(inbox, 'orders')
+      expect(again.dispatches.map(({ id, attempts }) => [id, attempts])).to.deep.equal([[a, 1]])
+    })
+
     it('empties a lane whose last dispatch is discarded, and goes on with the next', async () => {
       const harness = use()
       const { inbox } = harness

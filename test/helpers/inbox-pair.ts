@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { AdminResult, ClaimedLane, DispatchSettlement, Inbox, NewDelivery } from '#domain/ports'
 import { operatorMay } from '#domain/status'
 import type { memoryInbox } from '../../adapters/inbox/memory/index.ts'
-import { attempt, claim, idsOf, settle } from './inbox.ts'
+import { attempt, claim, settle } from './inbox.ts'
 
 /** A lane as it was claimed from both. */
 interface HeldLane {
@@ -23,6 +23,10 @@ const NEXT = {
 export type LaneEnd = 'keep' | 'release' | keyof typeof NEXT
 
 const isForNext = (end: LaneEnd): end is keyof typeof NEXT => end in NEXT
+
+/** What a worker is told of each dispatch beside its event. */
+const triesOf = ({ dispatches }: ClaimedLane) =>
+  dispatches.map(({ event, ...tries }) => ({ ...tries, event: event.attributes.id }))
 
 const SUBSCRIPTION = 'orders'
 const ORDERS = { name: SUBSCRIPTION, filter: { on: ['*'] }, order: 'block' } as const
@@ -85,7 +89,7 @@ export function inboxPair(model: Model, real: () => Inbox, now: () => Date) {
       }
       const [expected, found] = [await byLane(model), await byLane(real())]
       const told = (lanes: ReadonlyMap<string, ClaimedLane>) =>
-        [...lanes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, lane]) => [key, lane.recovered, idsOf(lane)])
+        [...lanes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, lane]) => [key, lane.recovered, triesOf(lane)])
       expect(told(found), 'claim').to.deep.equal(told(expected))
       for (const [key, lane] of expected) held.push({ model: lane, real: found.get(key) as ClaimedLane, settled: 0 })
       return expected.size
@@ -99,7 +103,8 @@ export function inboxPair(model: Model, real: () => Inbox, now: () => Date) {
       const finished = left.slice(0, isForNext(end) ? Math.min(count, left.length - 1) : count)
       const settled: DispatchSettlement[] = finished.map(({ id }) => done(id))
       const next = left[finished.length]?.id ?? ''
-      if (isForNext(end) && next !== '') settled.push({ dispatch: next, ...NEXT[end] })
+      const failed = attempt(now(), 'failed', true)
+      if (isForNext(end) && next !== '') settled.push({ dispatch: next, attempt: failed, ...NEXT[end] })
       const keeps = end === 'keep' || end === 'park and keep'
       const holds = await settle(model, lane.model, settled, !keeps)
       expect(await settle(real(), lane.real, settled, !keeps), 'the fence').to.equal(holds)

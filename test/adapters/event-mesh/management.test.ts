@@ -89,10 +89,12 @@ for (const dialect of ['event-mesh', 'integration-suite'] as const) {
     // Mutation tried: where 403 is a fault, neither topic nor webhook comes about.
     it('does its work though the dead message queue is not ours to see', async () => {
       await broker.switch({ faults: [{ match: 'GET .*/queues/others%2Fdead$', answer: 403 }] })
-      const { done, plan: left } = await applyMesh(manage({ queue: { deadMsgQueue: 'others/dead' } }))
+      const manager = manage({ queue: { deadMsgQueue: 'others/dead' } })
+      const { done, plan: left } = await applyMesh(manager)
       expect(done.map(({ step }) => step)).to.deep.equal(['create-queue', 'add-topic', 'create-webhook'])
       expect(left.risks.map(({ code }) => code)).to.not.include('dead-message-queue-missing')
       expect((await broker.calls()).filter((call) => call.endsWith('others%2Fdead'))).to.not.deep.equal([])
+      expect(await manager.look(), 'nothing is known').to.not.have.property('deadMsgQueueExists')
     })
 
     it('changes only what differs', async () => {

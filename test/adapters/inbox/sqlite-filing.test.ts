@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'chai'
 import type { SluiceError } from '#domain/errors'
 import { NOW } from '../../helpers/deliveries.ts'
-import { accept, claim, claimOne, drain, idsOf, sender, settle } from '../../helpers/inbox.ts'
+import { accept, attempt, claim, claimOne, drain, idsOf, sender, settle } from '../../helpers/inbox.ts'
 import { type OpenFile, type SqliteFile, sqliteFile } from '../../helpers/sqlite-file.ts'
 
 const ORDERS = { name: 'orders', filter: { on: ['*'] }, order: 'block' } as const
@@ -71,6 +71,29 @@ describe('sqlite: filing what waits', () => {
     expect(filed()).to.deep.equal(numbers(1, 200).map(Number))
     expect(await drain({ inbox: opened.inbox, now }, 'orders')).to.have.members(numbers(1, count))
     expect(filed(), 'what its lane left behind').to.deep.equal([])
+  })
+
+  it('needs no row of what nobody has tried, where nobody else writes', async () => {
+    const opened = await open(100)
+    await store(opened, ['1', '1', '2'])
+    const from = opened.ran.length
+    const lanes = await claim(opened.inbox, 'orders')
+    expect(lanes.flatMap(idsOf)).to.have.members(numbers(1, 3))
+    expect(since(opened, from, /^SELECT ID, ?pos/)).to.equal(0)
+    await opened.inbox.work.settle(
+      lanes.map(({ lane, owner, dispatches: [head] }) => ({
+        lane,
+        owner,
+        settled: head ? [{ dispatch: head.id, to: 'waiting' as const, attempt: attempt(now()) }] : [],
+        release: true,
+      })),
+    )
+    const again = await claim(opened.inbox, 'orders')
+    expect(again.map(({ dispatches }) => dispatches.map(({ attempts }) => attempts))).to.have.deep.members([
+      [1, 0],
+      [1],
+    ])
+    expect(since(opened, from, /^SELECT ID, ?pos/), 'the heads').to.equal(2)
   })
 
   it('looks at no more in one transaction where others have worked off what it remembers', async () => {

@@ -1,14 +1,16 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Worker } from 'node:worker_threads'
 import { expect } from 'chai'
 import type { StoredEvent } from '#domain/event'
 import type { ClaimRequest, Inbox, NewDelivery } from '#domain/ports'
 import { compileDdl } from '../../../adapters/inbox/ddl.ts'
 import { deployFile } from '../../../adapters/inbox/sqlite/deploy.ts'
 import { sqliteInbox } from '../../../adapters/inbox/sqlite/index.ts'
-import { type Bounds, newestEvents } from '../../../adapters/inbox/sqlite/newest-events.ts'
+import { type Bounds, HELD, newestEvents, TOLD } from '../../../adapters/inbox/sqlite/newest-events.ts'
 import { packLane, packStored } from '../../../adapters/inbox/sqlite/parcel.ts'
 import { remoteClaim } from '../../../adapters/inbox/sqlite/remote-claim.ts'
 import { openStore } from '../../../adapters/inbox/sqlite/store.ts'
@@ -16,7 +18,7 @@ import { NOW } from '../../helpers/deliveries.ts'
 import { accept, claim, claimOne, sender } from '../../helpers/inbox.ts'
 import { type SqliteFile, sqliteFile } from '../../helpers/sqlite-file.ts'
 
-const { one } = sender({ now: () => NOW })
+const { one, event, delivery } = sender({ now: () => NOW })
 const ORDERS = { name: 'orders', filter: { on: ['*'] } }
 const BILLS = { name: 'bills', filter: { on: ['*'] } }
 
@@ -88,23 +90,43 @@ describe('sqlite: events that need not come back from the store', () => {
     await inbox.close()
   })
 
+  // Mutations tried: without either memory, or without its beginning, either the data crosses or another call does.
+  it('do not cross between the threads, nor does a second call', async () => {
+    const inbox = sqliteInbox({ url: join(folder, 'sluice.db') })
+    const started = once(process, 'worker') as unknown as Promise<[Worker]>
+    await inbox.open()
+    const [thread] = await started
+    await inbox.admin.register([ORDERS])
+    await claim(inbox, 'orders')
+    await accept(inbox, one({ id: 'a', data: '"once"' }))
+    const answers: string[] = []
+    thread.on('message', (answer) => answers.push(JSON.stringify(answer)))
+    const [lane] = await claim(inbox, 'orders')
+    expect(lane?.dispatches[0]?.event.data).to.equal('"once"')
+    expect(answers).to.have.length(1)
+    expect(answers[0]).to.not.include('once')
+    await inbox.close()
+  })
+
   it('are fetched where more came in between than are held', async () => {
     const inbox = sqliteInbox({ url: join(folder, 'sluice.db') })
     await inbox.open()
     await inbox.admin.register([ORDERS])
     await claim(inbox, 'orders')
-    const first = one({ id: 'first', data: 'a' })
-    await accept(inbox, first)
+    const first = [one({ data: 'a', lane: '1' }), one({ data: 'b', lane: '1' })]
+    await accept(inbox, ...first)
     const claiming = claimOne(inbox, 'orders')
     // The claim has crossed to the store, and its answer cannot be here yet.
     await new Promise((resolve) => setImmediate(resolve))
     const many = Array.from({ length: 300 }, (_, n) => one({ id: `${n}` }))
     const [lane] = await Promise.all([claiming, inbox.intake.store(many)])
-    const [item] = first.items
-    const { key, attributes, nature, data } = item?.kind === 'event' ? item.event : expect.fail()
-    expect(lane.dispatches.map(({ event }) => event)).to.deep.equal([
-      { key, origin: first.origin, delivery: first.key, attributes, nature, data },
-    ])
+    const expected = first.flatMap((each) =>
+      each.items.map((item) => {
+        const { key, attributes, nature, data } = item.kind === 'event' ? item.event : expect.fail()
+        return { key, origin: each.origin, delivery: each.key, attributes, nature, data }
+      }),
+    )
+    expect(lane.dispatches.map(({ event }) => event)).to.deep.equal(expected)
     await inbox.close()
   })
 
@@ -188,6 +210,24 @@ describe('sqlite: events that need not come back from the store', () => {
       expect(keysIn(events, [tooLarge])).to.deep.equal([])
       events.add(large[0] as NewDelivery)
       expect(keysIn(events, large), 'what was taken counts no more').to.deep.equal(keysOf(large[0] as NewDelivery))
+    })
+
+    it('are all those of a delivery, and what is no text counts too', () => {
+      const events = newest({ events: 9, size: 9 })
+      events.begin()
+      const [text, binary] = [event({ data: 'x'.repeat(5) }), event({ data: '', extra: { dataBase64: 'AAAA' } })]
+      const both = [text, binary].map((each) => ({ kind: 'event', event: each }) as const)
+      events.add(delivery([{ kind: 'ignored', reason: 'ping' }, ...both]))
+      expect(keysIn(events, [delivery(both)])).to.deep.equal([text.key, binary.key])
+      events.add(delivery(both))
+      const more = one({ data: 'x' })
+      events.add(more)
+      expect(keysIn(events, [delivery(both), more])).to.deep.equal([binary.key, ...keysOf(more)])
+    })
+
+    it('are fewer where they are told than where they are held', () => {
+      expect(TOLD.events).to.be.below(HELD.events)
+      expect(TOLD.size).to.be.below(HELD.size)
     })
 
     it('count once, though their key comes again', () => {

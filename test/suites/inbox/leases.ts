@@ -201,6 +201,25 @@ export function leasesSuite(use: UseInbox): void {
       expect(recovered.dispatches.map(({ attempts }) => attempts)).to.deep.equal([1, 0])
     })
 
+    it('ignores results of what is settled already, and of other lanes', async () => {
+      const harness = use()
+      const { inbox, peek } = harness
+      await inbox.admin.register([ORDERS])
+      const { one } = sender(harness)
+      await accept(inbox, one({ id: 'a', lane: '1' }), one({ id: 'b', lane: '1' }), one({ id: 'c', lane: '2' }))
+      const lanes = await claim(inbox, 'orders')
+      const [lane, other] = [2, 1].map((count) => lanes.find(({ dispatches }) => dispatches.length === count))
+      if (!lane || !other) return expect.fail()
+      const [a, c] = [lane, other].flatMap(({ dispatches: [head] }) => (head ? [done(head, harness.now())] : []))
+      if (!a || !c) return expect.fail()
+      await settle(inbox, lane, [a], false)
+      const late = [{ ...a, to: 'dead' as const, block: true }, c, { ...c, to: 'waiting' as const, delayMs: 1_000 }]
+      expect(await settle(inbox, lane, late)).to.equal(true)
+      expect(await peek.dispatch(a.dispatch)).to.deep.include({ status: 'done', attempts: 1 })
+      expect(await peek.dispatch(c.dispatch)).to.deep.include({ status: 'waiting', attempts: 0 })
+      expect(idsOf(await claimOne(inbox, 'orders')), 'neither blocked nor resting').to.deep.equal(['b'])
+    })
+
     it('peer defect 5: what a vanished worker held, at whatever step, is finished by another', async () => {
       const harness = use()
       const { inbox, peek } = harness

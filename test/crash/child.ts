@@ -23,6 +23,8 @@ export interface ChildOptions extends BusinessOptions {
   readonly store: CdsInboxOptions
   readonly subscriptions: readonly SubscriptionName[]
   readonly leaseMs: number
+  /** How long it waits for its handlers when it is asked to end. */
+  readonly drainMs: number
   readonly roles?: readonly Role[]
 }
 
@@ -33,7 +35,7 @@ const { FAILPOINT, MUTATION } = process.env
 const mutation = MUTATION as Mutation | undefined
 
 if (FAILPOINT) arm(JSON.parse(FAILPOINT) as Armed)
-watchPostgres()
+watchPostgres(mutation !== 'no-transaction')
 watchWrites()
 
 const map = <From, To>(record: Readonly<Record<string, From>>, change: (value: From) => To): Record<string, To> =>
@@ -58,7 +60,7 @@ const server = createServer((request, response) => {
 })
 
 process.on('SIGTERM', async () => {
-  const drained = gateway.drain({ timeoutMs: 5_000 })
+  const drained = gateway.drain({ timeoutMs: options.drainMs })
   reach('draining')
   await drained
   server.close()

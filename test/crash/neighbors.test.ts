@@ -46,12 +46,14 @@ describe('gateways of different kinds on one Postgres', function () {
     )
   }
 
-  // Fails where an instance fans out to the subscriptions it knew at its start, and where both versions run one dispatch.
+  // Fails where an instance fans out to the subscriptions it knew at its start, where both versions run one dispatch, and
+  // with the mutation `no-transaction`: the new version, killed while it registers, never tells the old one.
   it('upgrade one by one: the old version feeds what only the new one knows, and each effect is there once (peer defect 16)', async function () {
     const world = await open(this, 'old', [['orders']])
     const [before, after] = ['upgrade.before', 'upgrade.after'].map((name) => world.shop(name, { orders: 3, stock: 0 }))
     await before?.round()
-    const newer = await world.join({ label: 'new', processes: 1, subscriptions: ['orders', 'audit'] })
+    const newer = await world.crashRegistering()
+    expect(newer.reached('register-written')).to.equal(1)
     for (let n = 0; n < 4; n += 1) {
       // All of it comes in through the old version.
       await after?.round()

@@ -192,10 +192,10 @@ export class Cluster {
     await running.exit
   }
 
-  /** Whoever is started in its place runs another version. */
-  replace(n: number, root: string, signal: NodeJS.Signals): void {
+  /** Whoever is started in its place runs another version. @param later as in `arm` */
+  replace(n: number, root: string, signal: NodeJS.Signals, later: readonly Doom[] = []): void {
     const slot = this.#slots[n]
-    if (slot) slot.root = root
+    if (slot) Object.assign(slot, { root, dooms: later })
     this.signal(n, signal)
   }
 

@@ -12,7 +12,7 @@ const WORK: readonly (readonly [RegExp, Work])[] = [
   [/^UPDATE sluice_Dispatches\s+SET status|^sluice_settle$/, 'settle'],
   [/^INSERT INTO sluice_Checkpoints|^sluice_checkpoint_write$/, 'advance'],
   [/^INSERT INTO sluice_Subscriptions|^sluice_register$/, 'register'],
-  [/^CREATE TABLE/, 'deploy'],
+  [/^ALTER TABLE/, 'deploy'],
 ]
 
 const workOf = (statement: string): Work | undefined => WORK.find(([pattern]) => pattern.test(statement))?.[1]
@@ -23,9 +23,14 @@ const COMMITS: readonly (readonly [Failpoint, ...Work[]])[] = [
   ['store-commit', 'store'],
   ['settle-commit', 'settle'],
   ['claim-commit', 'claim'],
-  ['register-commit', 'register'],
-  ['deploy-commit', 'deploy'],
 ]
+
+/** Where a transaction has done something and has more to do. */
+const WRITTEN: Partial<Record<Work, Failpoint>> = {
+  identity: 'store-written',
+  register: 'register-written',
+  deploy: 'deploy-written',
+}
 
 /** The open transaction of one connection: what it did, and the failpoints that makes. */
 class Transaction {
@@ -39,7 +44,8 @@ class Transaction {
     const work = workOf(statement)
     if (!work) return
     this.#work.add(work)
-    if (work === 'identity') reach('store-written')
+    const failpoint = WRITTEN[work]
+    if (failpoint) reach(failpoint)
   }
 
   commit(): void {
@@ -99,12 +105,25 @@ export function watchSqlite(transactional: boolean): void {
 }
 
 type Query = string | { readonly name?: string; readonly text: string }
+interface PostgresResult {
+  readonly rowCount: number | null
+}
 interface PostgresClient {
-  query(query: Query, ...rest: unknown[]): Promise<{ rowCount: number | null }>
+  query(query: Query, ...rest: unknown[]): Promise<PostgresResult>
 }
 
-/** Puts failpoints into the driver that CAP's Postgres service uses. */
-export function watchPostgres(): void {
+/** As if the server had answered. */
+const ended = async (command: string): Promise<PostgresResult & { command: string; rows: [] }> => ({
+  command,
+  rows: [],
+  rowCount: null,
+})
+
+/**
+ * Puts failpoints into the driver that CAP's Postgres service uses.
+ * @param transactional false: as `watchSqlite`
+ */
+export function watchPostgres(transactional: boolean): void {
   const require = createRequire(import.meta.resolve('@cap-js/postgres'))
   const { Client } = require('pg') as { Client: { prototype: PostgresClient } }
   const transactionOf = transactions<PostgresClient>()
@@ -115,6 +134,7 @@ export function watchPostgres(): void {
     const transaction = transactionOf(this)
     if (statement.startsWith('BEGIN')) transaction.begin()
     if (statement === 'COMMIT') transaction.commit()
+    if (!transactional && /^(BEGIN|COMMIT|ROLLBACK)/.test(statement)) return ended(statement)
     const answer = query.call(this, asked, ...rest)
     // Settling is one statement that commits itself: it is under way while the process dies.
     if (statement === 'sluice_settle') setImmediate(reach, 'settle-commit')

@@ -39,18 +39,35 @@ export const POLL_FAILPOINTS = {
   fetched: { what: 'with the full record fetched', fails: 'no-lease-end' },
 } as const satisfies Record<string, Step>
 
-/** Steps that only come with a slow ERP, a start, an end or another crash. */
+/** Steps that only come with a slow ERP, an end or another crash. */
 export const PROCESS_FAILPOINTS = {
-  'deploy-commit': 'while deploying the tables',
-  'register-commit': 'while registering subscriptions',
-  renew: 'before its leases are renewed',
-  renewed: 'after its leases were renewed',
-  recovered: 'with a dead worker’s lane just taken over',
-  draining: 'while draining',
-  closing: 'drained, before the store is closed',
-} as const
+  renew: { what: 'before its leases are renewed', fails: 'no-lease-end' },
+  renewed: { what: 'after its leases were renewed', fails: 'no-renewed-lease-end' },
+  recovered: { what: 'with a dead worker’s lane just taken over', fails: 'no-second-lease-end' },
+  draining: { what: 'while draining', fails: 'no-lease-end' },
+  closing: { what: 'with handlers that outlast the drain, before the store is closed', fails: 'no-lease-end' },
+} as const satisfies Record<string, Step>
 
-export type Failpoint = keyof typeof EVENT_FAILPOINTS | keyof typeof POLL_FAILPOINTS | keyof typeof PROCESS_FAILPOINTS
+/**
+ * Steps of a start that others may suffer from. There are no more: what a first deployment has left out, and what SQLite's
+ * only process has not registered yet, the next start does before it listens.
+ */
+export const START_FAILPOINTS = {
+  'deploy-written': {
+    what: 'in the transaction that expands the tables, after its first change',
+    fails: 'no-transaction',
+  },
+  'register-written': {
+    what: 'in the transaction that registers subscriptions, before it says that they changed',
+    fails: 'no-transaction',
+  },
+} as const satisfies Record<string, Step>
+
+export type Failpoint =
+  | keyof typeof EVENT_FAILPOINTS
+  | keyof typeof POLL_FAILPOINTS
+  | keyof typeof PROCESS_FAILPOINTS
+  | keyof typeof START_FAILPOINTS
 
 export interface Armed {
   readonly failpoint: Failpoint
@@ -60,7 +77,7 @@ export interface Armed {
   readonly signal: 'SIGKILL' | 'SIGSTOP'
 }
 
-const NAMES = Object.keys({ ...EVENT_FAILPOINTS, ...POLL_FAILPOINTS, ...PROCESS_FAILPOINTS })
+const NAMES = Object.keys({ ...EVENT_FAILPOINTS, ...POLL_FAILPOINTS, ...PROCESS_FAILPOINTS, ...START_FAILPOINTS })
 const SIGNALS: readonly Armed['signal'][] = ['SIGKILL', 'SIGSTOP']
 
 /** Of all threads together: the armed failpoint's number (0: none is), the passes left, the signal's number. */

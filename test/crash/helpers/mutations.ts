@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 import type { PostgresConnection, PostgresTransaction } from '@cap-js/postgres'
 import type { Gateway, Inbox, Item, Source, Target } from 'cap-sluice'
 import type { CdsInbox } from '../../../adapters/inbox/index.ts'
+import { reach } from './failpoints.ts'
 
 /**
  * Sluice with one protection taken away, to see that a test notices. Each is a mistake somebody could make:
@@ -10,8 +11,10 @@ import type { CdsInbox } from '../../../adapters/inbox/index.ts'
  * - `answer-first`: the sender is answered before its delivery is verified
  * - `no-identity`: a delivery that comes again is a new event
  * - `no-lease-end`: a dead worker keeps its lanes
+ * - `no-renewed-lease-end`: a dead worker keeps the lanes whose lease it had renewed
+ * - `no-second-lease-end`: who has taken over a dead worker's lane keeps it, dead or alive
  * - `no-poll-lease-end`: a dead leader keeps its poll
- * - `no-transaction`: every statement commits alone (SQLite)
+ * - `no-transaction`: every statement commits alone
  * - `settle-at-the-end`: a lane's results are written when all of them are there, not one by one
  * - `late-writes`: a handler may write although its lease is lost
  * - `late-settles`: what a worker settles counts although its lane has another owner (Postgres)
@@ -24,6 +27,8 @@ export type Mutation =
   | 'answer-first'
   | 'no-identity'
   | 'no-lease-end'
+  | 'no-renewed-lease-end'
+  | 'no-second-lease-end'
   | 'no-poll-lease-end'
   | 'no-transaction'
   | 'settle-at-the-end'
@@ -44,10 +49,22 @@ export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): I
     }
     return { ...inbox, intake: { store } }
   }
+  const renew: Inbox['work']['renew'] = (lanes) => work.renew(lanes, FOR_EVER_MS)
   if (mutation === 'no-lease-end') {
     const claim: Inbox['work']['claim'] = (request) => work.claim({ ...request, leaseMs: FOR_EVER_MS })
-    const renew: Inbox['work']['renew'] = (lanes) => work.renew(lanes, FOR_EVER_MS)
     return { ...inbox, work: { ...work, claim, renew } }
+  }
+  if (mutation === 'no-renewed-lease-end') return { ...inbox, work: { ...work, renew } }
+  if (mutation === 'no-second-lease-end') {
+    const claim: Inbox['work']['claim'] = async (request) => {
+      const lanes = await work.claim(request)
+      await renew(
+        lanes.filter(({ recovered }) => recovered),
+        FOR_EVER_MS,
+      )
+      return lanes
+    }
+    return { ...inbox, work: { ...work, claim } }
   }
   if (mutation === 'no-poll-lease-end') {
     const lease: Inbox['journal']['lease'] = (name, owner) => journal.lease(name, owner, FOR_EVER_MS)
@@ -62,8 +79,13 @@ export function mutatedInbox(inbox: CdsInbox, mutation: Mutation | undefined): I
     return { ...inbox, work: { ...work, settle } }
   }
   if (mutation === 'checkpoint-first') {
+    let last: string | null = null
     const advance: Inbox['journal']['advance'] = async (step) => {
+      const { watermark } = step.state
       const moved = await journal.advance({ ...step, deliveries: [] })
+      // A page without news, or with more to come, leaves the checkpoint where it was.
+      if (watermark !== last) reach('advance-commit')
+      last = watermark
       return moved && intake.store(step.deliveries)
     }
     return { ...inbox, journal: { ...journal, advance } }

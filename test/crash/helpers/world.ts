@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ErpSandbox } from 'cap-sluice/testing'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { sharedErp } from './erps.ts'
-import type { Failpoint } from './failpoints.ts'
+import { type Failpoint, PROCESS_FAILPOINTS } from './failpoints.ts'
 import { Shop } from './shop.ts'
 import { type CrashStore, openLanes, openWork, type STORES } from './stores.ts'
 import { until } from './until.ts'
@@ -10,8 +10,12 @@ import { judge, type Verdict } from './verdict.ts'
 
 type WorldOptions = Partial<Omit<ClusterOptions, 'store' | 'secret' | 'erp'>> & Pick<ClusterOptions, 'label'>
 
-/** Long enough that others come in between; shorter than what the ERP may take to settle. */
+/** Long enough that others come in between and that a lease is renewed; shorter than what the ERP may take to settle. */
 const SLOW_MS = 150
+
+/** What comes while handlers wait for the ERP, and of that what comes with an end. */
+const NEEDS_SLOW_ERP: readonly Failpoint[] = ['renew', 'renewed', 'draining', 'closing']
+const NEEDS_END: readonly Failpoint[] = ['draining', 'closing']
 
 type Common = Omit<ClusterOptions, 'label'>
 
@@ -38,6 +42,7 @@ export class World {
       subscriptions: ['orders', 'stock'] as const,
       leaseMs: 1_000,
       settleMs: 500,
+      drainMs: 5_000,
       store: store.inbox,
       secret: randomBytes(16).toString('hex'),
       erp: { url: erp.url, user: erp.user, password: erp.password },
@@ -63,13 +68,43 @@ export class World {
     return new Shop(this.#common.secret, name, url, keys)
   }
 
-  /** Sends until the first process has died there. */
-  async crash(shop: Shop, failpoint: Failpoint, pass: number, provoke: () => void = () => undefined): Promise<void> {
-    await this.cluster.arm(0, failpoint, { pass })
-    while (this.cluster.reached(failpoint) === 0) {
+  /**
+   * Sends until the first process has died there.
+   * @param pass of an event's step; a process's own step is come to once
+   */
+  async crash(shop: Shop, failpoint: Failpoint, pass: number): Promise<void> {
+    const { cluster, erp } = this
+    const before = cluster.reached(failpoint)
+    const isSlow = NEEDS_SLOW_ERP.includes(failpoint)
+    if (isSlow) await erp.switch({ slow: SLOW_MS })
+    if (failpoint === 'recovered') await this.#loseLane(pass)
+    else await cluster.arm(0, failpoint, { pass: failpoint in PROCESS_FAILPOINTS ? 1 : pass })
+    while (cluster.reached(failpoint) === before) {
       await shop.round()
-      provoke()
+      if (NEEDS_END.includes(failpoint)) cluster.signal(0, 'SIGTERM')
     }
+    if (failpoint === 'recovered') await cluster.disarm()
+    if (isSlow) await erp.switch({ slow: 0 })
+  }
+
+  /** The first process dies with a lane in work, and whoever takes that over, its own next life included, dies of it. */
+  async #loseLane(pass: number): Promise<void> {
+    for (let n = 1; n < this.cluster.size; n += 1) await this.cluster.arm(n, 'recovered')
+    await this.cluster.arm(0, 'handler', { pass }, [{ failpoint: 'recovered' }])
+  }
+
+  /** A newer version takes the first process's place, and dies once while it brings the store to itself. */
+  async crashDeploying(root: string): Promise<void> {
+    const failpoint = 'deploy-written'
+    this.cluster.replace(0, root, 'SIGTERM', [{ failpoint }])
+    await until('it dies while it deploys', () => this.cluster.reached(failpoint) > 0)
+    await this.cluster.listens(0)
+  }
+
+  /** A newer version joins, which has a subscription more and dies once while it registers that. */
+  crashRegistering(options: Pick<WorldOptions, 'mutation'> = {}): Promise<Cluster> {
+    const diesAtStart = ['register-written'] as const
+    return this.join({ ...options, label: 'new', processes: 1, subscriptions: ['orders', 'audit'], diesAtStart })
   }
 
   /** Until no dispatch waits and no lane is leased: whoever was killed, somebody has ended its work. */

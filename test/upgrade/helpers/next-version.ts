@@ -6,11 +6,17 @@ const ROOT = resolve(import.meta.dirname, '../../..')
 /** Everything that a gateway's process loads, and the processes themselves. */
 const PARTS = ['srv', 'adapters', 'db', 'index.cds', 'package.json', 'test/crash', 'test/upgrade/deployer.ts']
 
+interface NextVersion {
+  readonly root: string
+  readonly version: number
+  remove(): void
+}
+
 /**
  * The version after this one: a copy of the package whose store has one version more, with a new column that fills
  * itself and a new table. It lies within the checkout, so that both find the same libraries.
  */
-function nextVersion() {
+function nextVersion(): NextVersion {
   mkdirSync(join(ROOT, '.tmp'), { recursive: true })
   const root = mkdtempSync(join(ROOT, '.tmp', 'next-version-'))
   for (const part of PARTS) cpSync(join(ROOT, part), join(root, part), { recursive: true })
@@ -32,13 +38,25 @@ function nextVersion() {
   return { root, version: version + 1, remove: () => rmSync(root, { recursive: true, force: true }) }
 }
 
-/** What every test of an upgrade has: the next version, built once, and a world that ends with its test. */
-export function useUpgrade() {
-  const use = {} as { next: ReturnType<typeof nextVersion>; world: World | undefined }
+/** The next version, built once for a suite. */
+export function useNextVersion(): () => NextVersion {
+  let next: NextVersion
   before(() => {
-    use.next = nextVersion()
+    next = nextVersion()
   })
-  after(() => use.next.remove())
+  after(() => next?.remove())
+  return () => next
+}
+
+/** What every test of an upgrade has: the next version, and a world that ends with its test. */
+export function useUpgrade() {
+  const next = useNextVersion()
+  const use = {
+    world: undefined as World | undefined,
+    get next() {
+      return next()
+    },
+  }
   afterEach(async () => {
     await use.world?.close()
     use.world = undefined

@@ -5,6 +5,7 @@ import { homedir, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { freePort } from '../../demo/free-port.ts'
 import { packedPackage, plainEnv } from '../doors/helpers/packed.ts'
+import { outputOf } from '../helpers/child-output.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 /** Commands that go on until somebody ends them, and what they say once they work. */
@@ -50,7 +51,7 @@ if [ -x "node_modules/.bin/$1" ]; then exec "node_modules/.bin/$@"; fi
 shift; exec node '${sluice}/dist/bin/sluice.js' "$@"`,
   )
   let cwd = home
-  const running = new Set<{ child: ChildProcess; output: () => string }>()
+  const running = new Set<{ child: ChildProcess; text: () => string }>()
 
   const start = (line: string, env: Readonly<Record<string, string>>) => {
     const child = spawn('bash', ['-c', `${line}\nstatus=$?\npwd >&3\nexit $status`], {
@@ -69,16 +70,11 @@ shift; exec node '${sluice}/dist/bin/sluice.js' "$@"`,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
-    let output = ''
     let folder = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding('utf8').on('data', (text) => {
-        output += text
-      })
     child.stdio[3]?.on('data', (text) => {
       folder += text
     })
-    return { child, output: () => output, folder: () => folder.trim(), ended: once(child, 'close') }
+    return { child, folder: () => folder.trim(), ...outputOf(child) }
   }
 
   return {
@@ -87,23 +83,20 @@ shift; exec node '${sluice}/dist/bin/sluice.js' "$@"`,
     write: (file: string, text: string) => writeFileSync(join(cwd, file), text),
     /** Types a line. @returns what it says; of one that goes on for ever, once it works. @throws where it fails */
     async type(line: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
-      const { child, output, folder, ended } = start(line, env)
+      const { child, text, folder, ended, says } = start(line, env)
       const [, works] = ENDLESS.find(([command]) => command.test(line)) ?? []
       if (!works) {
-        const [code] = await ended
-        if (code !== 0) throw new Error(`${line} ended with ${code}:\n${output()}`)
+        const code = await ended
+        if (code !== 0) throw new Error(`${line} ended with ${code}:\n${text()}`)
         cwd = folder()
-        return output()
+        return text()
       }
-      running.add({ child, output })
-      while (!works.test(output())) {
-        const end = await Promise.race([ended, once(child.stdout ?? child, 'data').then(() => undefined)])
-        if (end && !works.test(output())) throw new Error(`${line} ended with ${end[0]}:\n${output()}`)
-      }
-      return output()
+      running.add({ child, text })
+      await says(works)
+      return text()
     },
     /** What the commands say that still run. */
-    heard: () => [...running].map(({ output }) => output()).join(''),
+    heard: () => [...running].map(({ text }) => text()).join(''),
     /** Ctrl-C in every terminal where something still runs. */
     async interrupt(): Promise<void> {
       for (const one of running) {

@@ -1,5 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, spawn } from 'node:child_process'
 import { cpSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -7,6 +6,7 @@ import { promisify } from 'node:util'
 import { freePort } from '../../../demo/free-port.ts'
 import { deployable } from '../../../scripts/deployable.js'
 import { packedPackage, plainEnv } from '../../doors/helpers/packed.ts'
+import { outputOf } from '../../helpers/child-output.ts'
 import { readGuide } from '../../helpers/guide.ts'
 
 const run = promisify(execFile)
@@ -52,8 +52,8 @@ const npmCi = (cwd: string) => {
 export interface Production {
   readonly url: string
   output(): string
-  /** SIGTERM, as Cloud Foundry and Kubernetes send it. @returns the exit code */
-  stop(): Promise<number | null>
+  /** SIGTERM, as Cloud Foundry and Kubernetes send it. @returns the exit code, or the signal where it ended by that */
+  stop(): Promise<number | string>
   kill(): Promise<void>
 }
 
@@ -80,35 +80,27 @@ async function start(
     env: environment({ ...env, PORT: String(port) }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
+  const { text, ended } = outputOf(child)
   const giveUpAt = Date.now() + READY_WITHIN_MS
   while (!(await answers(url + path))) {
     if (child.exitCode !== null || Date.now() > giveUpAt) {
       child.kill('SIGKILL')
-      throw new Error(`it did not become ready (exit code ${child.exitCode}):\n${output}`)
+      throw new Error(`it did not become ready (exit code ${child.exitCode}):\n${text()}`)
     }
     await pause(50)
   }
   return {
     url,
-    output: () => output,
-    stop: () => ended(child, 'SIGTERM'),
-    kill: async () => void (await ended(child, 'SIGKILL')),
+    output: text,
+    stop() {
+      child.kill('SIGTERM')
+      return ended
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
   }
-}
-
-async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) {
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    await exited
-  }
-  return child.exitCode
 }
 
 async function answers(url: string): Promise<boolean> {

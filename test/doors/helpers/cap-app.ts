@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { type ChildOutput, outputOf } from '../../helpers/child-output.ts'
 import { checkoutFolder, oncePerRun } from '../../helpers/run.ts'
 import { packedPackage, plainEnv } from './packed.ts'
 
@@ -13,6 +14,8 @@ const CDS = join(ROOT, 'node_modules/@sap/cds-dk/bin/cds.js')
 const SERVE = join(ROOT, 'node_modules/@sap/cds/bin/serve.js')
 const DEPLOY = join(ROOT, 'node_modules/@sap/cds/bin/deploy.js')
 const MOCHA = join(ROOT, 'node_modules/mocha/bin/mocha.js')
+/** How long rows may take. */
+const ROWS_WITHIN_MS = 50_000
 const LISTENING =
   /server listening on \{ url: '([^']+)' \}|"url":"(http:[^"]+)"|listening on .*?(http:\/\/localhost:\d+)/
 
@@ -44,7 +47,7 @@ export interface CapApp {
   /** Starts it and waits until it listens. @throws where it ends before */
   start(options?: StartOptions): Promise<RunningApp>
   /** Starts it and waits for its end, which must come before it listens. */
-  startFails(options?: StartOptions): Promise<{ code: number | null; output: string }>
+  startFails(options?: StartOptions): Promise<{ code: number | string; output: string }>
   cleanUp(): Promise<void>
 }
 
@@ -60,11 +63,10 @@ interface StartOptions {
 export interface RunningApp {
   readonly url: string
   output(): string
-  /** Waits for text in the output, from now or before. */
-  says(text: string | RegExp): Promise<void>
+  readonly says: ChildOutput['says']
   /** A signed delivery to the source `orders`. */
   deliver(id: string, data: unknown, type?: string): Promise<Response>
-  /** What an OData collection holds, once it holds `count` rows or more. */
+  /** What an OData collection holds, once it holds `count` rows or more. @throws with the output where it never does */
   rows(path: string, count: number): Promise<Record<string, unknown>[]>
   stop(): Promise<void>
 }
@@ -150,14 +152,7 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
       ...(uid === undefined ? {} : { uid, gid: uid }),
     })
     children.add(child)
-    let output = ''
-    const heard = (text: string) => {
-      output += text
-    }
-    child.stdout.setEncoding('utf8').on('data', heard)
-    child.stderr.setEncoding('utf8').on('data', heard)
-    const ended = once(child, 'exit') as Promise<[number | null, string | null]>
-    return { child, output: () => output, ended }
+    return { child, ...outputOf(child) }
   }
 
   async function stopChild(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -179,14 +174,7 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
       node(join(ROOT, 'node_modules', compiler, 'bin/tsc'), ['-p', '.']).catch(({ stdout }) => String(stdout)),
     mocha: (file) => node(MOCHA, ['--no-config', '--exit', '--timeout', '30000', file]),
     async start(how) {
-      const { child, output, ended } = launch(how)
-      const says: RunningApp['says'] = async (text) => {
-        const found = () => (typeof text === 'string' ? output().includes(text) : text.test(output()))
-        while (!found()) {
-          const end = await Promise.race([ended, once(child.stdout, 'data').then(() => undefined)])
-          if (end && !found()) throw new Error(`the app ended with ${end[0] ?? end[1]}:\n${output()}`)
-        }
-      }
+      const { child, text: output, says } = launch(how)
       await says(LISTENING)
       const [, plain, json, other] = LISTENING.exec(output()) ?? []
       const url = (plain ?? json ?? other ?? '').replace('localhost', '127.0.0.1')
@@ -206,21 +194,23 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
           return fetch(`${url}/webhooks/orders`, { method: 'POST', body, headers })
         },
         async rows(collection, count) {
+          const giveUpAt = Date.now() + ROWS_WITHIN_MS
           for (;;) {
             const answer = await fetch(url + collection)
             const { value } = (await answer.json()) as { value?: Record<string, unknown>[] }
             if (!value) throw new Error(`${collection} answers ${answer.status}:\n${output()}`)
             if (value.length >= count) return value
+            if (Date.now() > giveUpAt) throw new Error(`${collection} still has ${value.length} rows:\n${output()}`)
           }
         },
         stop: () => stopChild(child, 'SIGTERM'),
       }
     },
     async startFails(how) {
-      const { child, output, ended } = launch(how)
-      const [code] = await ended
+      const { child, text, ended } = launch(how)
+      const code = await ended
       children.delete(child)
-      return { code, output: output() }
+      return { code, output: text() }
     },
     async cleanUp() {
       await Promise.all([...children].map((child) => stopChild(child, 'SIGKILL')))

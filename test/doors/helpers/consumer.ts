@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { Readable } from 'node:stream'
+import { type ChildOutput, outputOf } from '../../helpers/child-output.ts'
 import { packedPackage, plainEnv } from './packed.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -54,8 +54,7 @@ export interface App {
   tell(message: string): void
   /** Waits until it says something like this. */
   hears(like: (message: Readonly<Record<string, unknown>>) => boolean): Promise<Readonly<Record<string, unknown>>>
-  /** Waits until it has written this to its output. */
-  says(text: string): Promise<void>
+  readonly says: ChildOutput['says']
   /** @returns its exit code, or the signal that ended it */
   end(signal?: NodeJS.Signals): Promise<number | string>
 }
@@ -74,27 +73,17 @@ export async function startApp(
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   const said: Record<string, unknown>[] = []
-  const output: string[] = []
+  const output = outputOf(child)
   child.on('message', (message: Record<string, unknown>) => said.push(message))
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => output.push(String(chunk)))
   // What it said last may arrive after it has gone.
-  const ended = Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(
-    ([[code, signal]]) => (code ?? signal) as number | string,
-  )
+  const ended = Promise.all([output.ended, once(child, 'disconnect')]).then(([end]) => end)
 
   async function hears(like: (message: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> {
     for (;;) {
       const found = said.find(like)
       if (found) return found
       const next = await Promise.race([once(child, 'message'), ended])
-      if (!Array.isArray(next) && !said.some(like)) throw new Error(`the app ended (${next}): ${output.join('')}`)
-    }
-  }
-
-  async function says(text: string): Promise<void> {
-    while (!output.join('').includes(text)) {
-      const next = await Promise.race([once(child.stdout as Readable, 'data'), ended])
-      if (!Array.isArray(next)) throw new Error(`the app ended (${next}): ${output.join('')}`)
+      if (!Array.isArray(next) && !said.some(like)) throw new Error(`the app ended (${next}): ${output.text()}`)
     }
   }
 
@@ -102,10 +91,10 @@ export async function startApp(
   return {
     port,
     said,
-    output: () => output.join(''),
+    output: output.text,
     tell: (message) => void child.send(message),
     hears,
-    says,
+    says: output.says,
     async end(signal = 'SIGTERM') {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal)
       return ended

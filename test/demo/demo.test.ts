@@ -1,14 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { outputOf } from '../helpers/child-output.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
+/** As the page asks. */
+const EVENTS =
+  '/odata/v4/cockpit/Events?$orderby=event desc&$top=50&$expand=dispatches($select=ID,subscription,status,reason,attempts)'
 
 describe('the demo', () => {
   let folder: string
@@ -66,26 +70,55 @@ describe('the demo', () => {
     expect(left()).to.deep.equal([])
   })
 
-  it('ends with the npm that started it, which passes no signal on', async function () {
+  it('stays up at the address it prints, and ends with the npm that started it, which passes no signal on', async function () {
     if (process.platform === 'win32') this.skip()
+    this.timeout(150_000)
     const npm = spawn('npm', ['run', 'demo'], {
       cwd: ROOT,
       env: { ...process.env, TMPDIR: folder },
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
-    group = npm.pid
-    const closed = once(npm, 'close')
-    for await (const text of npm.stdout.iterator({ destroyOnReturn: false })) {
-      if (String(text).includes('Starting two ERP sandboxes')) break
-    }
+    const pid = Number(npm.pid)
+    group = pid
+    const demo = outputOf(npm)
+    await demo.says(/Still running after .*\n/, 120_000)
+    const [, address = ''] = /^Events: (\S+) \(user "operator", no password\)$/m.exec(demo.text()) ?? []
+    expect(demo.text()).to.match(new RegExp(`Still running after \\d+ s: ${address} — end it with Ctrl\\+C`))
+    const page = await fetch(address)
+    expect(await page.text()).to.include('<title>Sluice')
+    const headers = { authorization: `Basic ${btoa('operator:')}` }
+    const events = await fetch(new URL(EVENTS, address), { headers })
+    const { value } = (await events.json()) as { value: { dispatches: unknown[] }[] }
+    expect(value).to.have.lengthOf(50)
+    expect(value[0]).to.have.property('dispatches').with.length.above(0)
+    if (process.platform === 'linux') expect(running(pid), 'gateway, simulators and the demo').to.have.length.above(4)
+
     npm.kill('SIGTERM')
-    // Not before the last process that holds the pipe has ended.
-    npm.stdout.resume()
-    await closed
+    // Not before the last process that holds a pipe has ended.
+    await demo.ended
+    expect(running(pid)).to.deep.equal([])
+    expect(await fetch(address).catch(({ cause }) => cause.code)).to.equal('ECONNREFUSED')
     expect(left()).to.deep.equal([])
   })
 })
+
+/** Processes of a group that have not ended, by name; only Linux says. */
+const running = (group: number): string[] =>
+  globSync('/proc/[0-9]*/stat').flatMap((file) => {
+    const [, name = '', state, , of] = /\((.*)\) (\S) (\d+) (\d+)/.exec(statOf(file)) ?? []
+    return Number(of) === group && state !== 'Z' ? [name] : []
+  })
+
+/** Empty where it has ended meanwhile. */
+function statOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (gone) {
+    if (['ENOENT', 'ESRCH'].includes((gone as NodeJS.ErrnoException).code ?? '')) return ''
+    throw gone
+  }
+}
 
 /** What a failure leaves behind. */
 function killGroup(pid: number): void {

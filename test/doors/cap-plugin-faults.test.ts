@@ -1,9 +1,10 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { runInThisContext } from 'node:vm'
 import { expect } from 'chai'
+import { linkTree } from '../helpers/link-tree.ts'
 import { type CapApp, capApp, ORDERS_MODEL, ORDERS_SOURCE } from './helpers/cap-app.ts'
 
 const sluice = { sources: { orders: ORDERS_SOURCE } }
@@ -164,8 +165,7 @@ describe('what an app can do wrong', function () {
   it('refuses a second copy of @sap/cds, whose hooks nobody would call', async () => {
     const folder = await inApp({ sluice })
     const copy = join(folder.folder, 'node_modules/cap-sluice/node_modules/@sap/cds')
-    mkdirSync(copy, { recursive: true })
-    cpSync(CDS_PACKAGE, copy, { recursive: true })
+    linkTree(CDS_PACKAGE, copy)
     const { code, output } = await folder.startFails()
     expect(output).to.match(/The app runs @sap\/cds from .*, cap-sluice got another copy, .*npm dedupe/s)
     expect(code).to.equal(1)

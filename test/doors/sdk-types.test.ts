@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { expect } from 'chai'
@@ -91,9 +91,11 @@ describe('door: types of the SDK', function () {
 
   it('would not, did they lean on types that only we have installed', async () => {
     const { folder } = await consumer(['typed.ts'], { home, modules: ONLY })
-    for (const library of ['express', '@sap/cds']) {
-      appendFileSync(join(folder, 'node_modules/cap-sluice/dist/srv/gateway.d.ts'), `export type * from '${library}'\n`)
-    }
+    const file = join(folder, 'node_modules/cap-sluice/dist/srv/gateway.d.ts')
+    const lines = ['express', '@sap/cds'].map((library) => `export type * from '${library}'\n`)
+    const text = readFileSync(file, 'utf8')
+    rmSync(file)
+    writeFileSync(file, [text, ...lines].join('\n'))
     const broken = await compile('typescript', folder, { module: 'nodenext' })
     expect(broken).to.include("'express'").and.include("'@sap/cds'")
   })

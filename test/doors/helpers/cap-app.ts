@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type ChildOutput, outputOf } from '../../helpers/child-output.ts'
+import { linkTree } from '../../helpers/link-tree.ts'
 import { checkoutFolder, oncePerRun } from '../../helpers/run.ts'
 import { packedPackage, plainEnv } from './packed.ts'
 
@@ -132,7 +133,7 @@ export async function capApp(options: CapAppOptions = {}): Promise<CapApp> {
   }
 
   cpSync(project, folder, { recursive: true })
-  cpSync(sluice, path('node_modules/cap-sluice'), { recursive: true })
+  linkTree(sluice, path('node_modules/cap-sluice'))
   const manifest = JSON.parse(readFileSync(path('package.json'), 'utf8'))
   for (const name of ['cap-sluice', ...(options.dependencies ?? [])]) manifest.dependencies[name] = '>=0'
   if (options.cds) manifest.cds = options.cds

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type ChildOutput, outputOf } from '../../helpers/child-output.ts'
+import { linkTree } from '../../helpers/link-tree.ts'
 import { packedPackage, plainEnv } from './packed.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -32,9 +33,9 @@ export async function consumer(files: readonly string[], options: ConsumerOption
   const { folder: unpacked } = await packedPackage()
   mkdirSync(home, { recursive: true })
   const folder = mkdtempSync(join(home, 'consumer-'))
-  cpSync(unpacked, join(folder, 'node_modules/cap-sluice'), { recursive: true })
+  linkTree(unpacked, join(folder, 'node_modules/cap-sluice'))
   for (const name of modules) {
-    cpSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true })
+    linkTree(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
   }
   for (const name of links) {
     mkdirSync(dirname(join(folder, 'node_modules', name)), { recursive: true })

@@ -12,7 +12,7 @@ const ALWAYS = ['package.json', 'README.md', 'LICENSE']
 export interface PackedPackage {
   /** What `npm publish` would upload. */
   readonly tarball: string
-  /** The tarball, unpacked. Copy it, do not link it: Node would resolve `@sap/cds` at the link's end. */
+  /** The tarball, unpacked. By `linkTree`, never by a symbolic link: Node would resolve `@sap/cds` at its end. */
   readonly folder: string
 }
 

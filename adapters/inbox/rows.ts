@@ -86,18 +86,25 @@ export function eventValues(delivery: NewDelivery, receivedAt: string, event: Ne
   ]
 }
 
-export function storedEvent(row: EventRow): StoredEvent {
+/** The same order wherever an event comes from: handlers print and compare what they get. */
+export function attributesIn(
+  from: { readonly [Name in (typeof ATTRIBUTES)[number]]?: string | null },
+): EventAttributes {
   const attributes: Record<string, string> = { specversion: '1.0' }
   for (const name of ATTRIBUTES) {
-    const value = row[name]
-    if (value !== null) attributes[name] = value
+    const value = from[name]
+    if (value !== null && value !== undefined) attributes[name] = value
   }
+  return attributes as unknown as EventAttributes
+}
+
+export function storedEvent(row: EventRow): StoredEvent {
   const { objectType, objectKey, objectVersion } = row
   return {
     key: String(row.event),
     origin: String(row.origin),
     delivery: String(row.delivery),
-    attributes: attributes as unknown as EventAttributes,
+    attributes: attributesIn(row),
     nature: row.nature as Nature,
     ...(objectType === null || objectKey === null
       ? {}

@@ -1,5 +1,6 @@
 import type { StoredEvent } from '#domain/event'
 import type { NewDelivery, NewEvent } from '#domain/ports'
+import { attributesIn } from '../rows.ts'
 
 /** Of how many events something is remembered, and how many characters they may have together. */
 export interface Bounds {
@@ -69,7 +70,7 @@ export const toStored = (
   key,
   origin,
   delivery,
-  attributes,
+  attributes: attributesIn(attributes),
   nature,
   ...(object === undefined ? {} : { object }),
   ...(data === undefined ? {} : { data }),

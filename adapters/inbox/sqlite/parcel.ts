@@ -123,9 +123,7 @@ const unpackEvent = (parcel: Parcel): NewItem => ({
 
 /** An event's attributes are the last part of its parcel. */
 function withAttributes(event: Record<string, unknown>, parcel: Parcel): Record<string, unknown> {
-  const attributes = named(ATTRIBUTES, parcel, parcel.length - ATTRIBUTES.length)
-  attributes.specversion = '1.0'
-  event.attributes = attributes
+  event.attributes = named(ATTRIBUTES, parcel, parcel.length - ATTRIBUTES.length, { specversion: '1.0' })
   return event
 }
 
@@ -137,8 +135,12 @@ function values<T extends object>(names: readonly (keyof T)[], from: T, list: un
 }
 
 /** What is absent stays so. */
-function named(names: readonly string[], parcel: Parcel, from = 0): Record<string, unknown> {
-  const found: Record<string, unknown> = {}
+function named(
+  names: readonly string[],
+  parcel: Parcel,
+  from = 0,
+  found: Record<string, unknown> = {},
+): Record<string, unknown> {
   for (let index = 0; index < names.length; index += 1) {
     const value = parcel[from + index]
     if (value !== undefined) found[names[index] as string] = value

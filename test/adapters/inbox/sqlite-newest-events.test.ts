@@ -59,7 +59,12 @@ describe('sqlite: events that need not come back from the store', () => {
     await here.admin.register([ORDERS, BILLS])
     expect(await claim(here, 'orders'), 'from now on it holds what it stores').to.deep.equal([])
     const object = { type: 'Order', key: '7', version: '3' }
-    const text = one({ id: 'text', data: '{"a":"ä"}', attributes: { subject: 'orders/7' }, extra: { object } })
+    const text = one({
+      id: 'text',
+      data: '{"a":"ä"}',
+      attributes: { authlevel: 'body', subject: 'orders/7' },
+      extra: { object },
+    })
     const bytes = one({ id: 'bytes', extra: { dataBase64: 'AAH/' } })
     await accept(here, text, bytes)
     const orders = await claim(here, 'orders')
@@ -67,6 +72,8 @@ describe('sqlite: events that need not come back from the store', () => {
     const eventsOf = (lanes: typeof orders) => lanes.flatMap(({ dispatches }) => dispatches.map(({ event }) => event))
     expect(eventsOf(orders)).to.have.length(2)
     expect(eventsOf(orders)).to.deep.equal(eventsOf(bills))
+    const told = (lanes: typeof orders) => JSON.stringify(eventsOf(lanes).map(({ attributes }) => attributes))
+    expect(told(orders), 'in the same order').to.equal(told(bills))
     await here.work.release(orders)
     expect(eventsOf(await claim(here, 'orders')), 'the next try').to.deep.equal(eventsOf(bills))
     await elsewhere.work.release(bills)

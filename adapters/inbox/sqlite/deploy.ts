@@ -54,7 +54,7 @@ export async function deployFile(file: string, schema: Schema): Promise<void> {
       if (found !== undefined && found < version) database.exec(`VACUUM INTO '${backupName(file, found)}'`)
       await whenFree(() => database.exec('BEGIN IMMEDIATE'))
       expand(database, file, version, expansions)
-      for (const sql of pending(ddl, catalog(database))) database.exec(asTree(sql))
+      for (const sql of pending(ddl, catalog(database))) database.exec(sql)
       for (const sql of INDEXES) database.exec(sql)
       database.prepare(WRITE_VERSION).run(String(version))
       database.exec('COMMIT')
@@ -99,7 +99,7 @@ export function pending(ddl: readonly string[], found: Catalog): string[] {
     const [, kind, quoted = ''] = /^CREATE (TABLE|VIEW) (\S+)/.exec(statement) ?? []
     const name = quoted.replaceAll('"', '')
     const old = found.get(name)
-    if (old === undefined) return [statement]
+    if (old === undefined) return [asTree(statement)]
     if (kind === 'TABLE' || old === statement.replace(/;\s*$/, '')) return []
     return [`DROP VIEW ${quoted}`, statement]
   })

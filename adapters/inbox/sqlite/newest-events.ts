@@ -47,9 +47,11 @@ export function newestEvents<T>(bounds: Bounds, of: (event: NewEvent, delivery: 
       if (!begun) return
       for (const item of delivery.items) {
         if (item.kind !== 'event') continue
-        take(item.event.key)
-        known.set(item.event.key, { value: of(item.event, delivery), size: sizeOf(item.event) })
-        size += sizeOf(item.event)
+        const { event } = item
+        take(event.key)
+        const one = { value: of(event, delivery), size: sizeOf(event) }
+        known.set(event.key, one)
+        size += one.size
       }
       for (const oldest of known.keys()) {
         if (known.size <= bounds.events && size <= bounds.size) break

@@ -19,11 +19,8 @@ interface Walk {
 interface Found {
   readonly key: string
   readonly old: 0 | 1
-}
-
-interface FoundPart extends Found {
-  /** Something else still needs it. */
-  readonly kept: 0 | 1
+  /** Something else still needs it; absent where nothing can. */
+  readonly kept?: 0 | 1
 }
 
 interface Step {
@@ -86,8 +83,7 @@ export function createRetention(writer: Writer): Admin['retain'] {
 export const payloadsFrom = (tx: Tx): string => tx.get<{ value: string }>(READ_PAYLOADS_FROM)?.value ?? ''
 
 function removePayloads(tx: Tx, at: Walk, limit: number): Step {
-  const chunk = tx.all<Found>(PAYLOADS, at.before, at.from, CHUNK)
-  const going = chunk.filter(({ old }) => old).slice(0, limit)
+  const { chunk, going } = removable(tx, PAYLOADS, at, limit)
   for (const { key } of going) tx.run(DELETE_PAYLOAD, key)
   return { rows: going.length, lanes: 0, next: after(at, chunk, going, limit) }
 }
@@ -109,7 +105,7 @@ function removeDeliveries(tx: Tx, at: Walk, limit: number): Step {
 }
 
 function removable(tx: Tx, sql: string, { before, from }: Walk, limit: number) {
-  const chunk = tx.all<FoundPart>(sql, before, from, CHUNK)
+  const chunk = tx.all<Found>(sql, before, from, CHUNK)
   return { chunk, going: chunk.filter(({ old, kept }) => old && !kept).slice(0, limit) }
 }
 

@@ -45,7 +45,7 @@ export interface DesiredMesh {
 /** What the broker has under the configured names, and the names of other webhooks on the same queue. */
 export interface FoundMesh {
   readonly settings?: MeshSettings
-  /** Whether the dead message queue that the settings name exists; absent where they name none, or one that is not ours to see. */
+  /** Whether the dead message queue of the settings exists; absent where they name none, or one that is not ours to see. */
   readonly deadMsgQueueExists?: boolean
   readonly topics: readonly string[]
   readonly webhook?: FoundWebhook

@@ -2,7 +2,7 @@ import { NO_CHECKPOINT } from '#domain/plan-poll'
 import type { Journal, Lease } from '#domain/ports'
 import { iso, LAST_PUSH } from '../rows.ts'
 import { quarantining, storeDeliveries } from './intake.ts'
-import { SELECT, UPDATE, UPSERT } from './ql.ts'
+import { SELECT, type Select, UPDATE, UPSERT } from './ql.ts'
 import type { CqlDatabase, Tx } from './session.ts'
 
 export function cqlJournal(database: CqlDatabase): Journal {
@@ -36,7 +36,7 @@ export function cqlJournal(database: CqlDatabase): Journal {
       ),
     sourceState: (source, name) =>
       database.transaction(async (tx) => {
-        const row = await tx.row<StateRow>(STATE(source, name))
+        const row = await tx.row<StateRow>(selectState(source, name))
         return typeof row?.value === 'string' ? JSON.parse(row.value) : undefined
       }),
     setSourceState: async (source, name, value) => {
@@ -51,7 +51,7 @@ export function cqlJournal(database: CqlDatabase): Journal {
             .columns('max(receivedAt) as at')
             .where({ source, channel: 'push', outcome: { '!=': 'quarantined' } }),
         )
-        const removed = await tx.row<StateRow>(STATE(source, LAST_PUSH))
+        const removed = await tx.row<StateRow>(selectState(source, LAST_PUSH))
         const moments = [kept?.at, JSON.parse(removed?.value ?? 'null')].filter((at) => typeof at === 'string')
         return moments.length === 0 ? undefined : new Date(Math.max(...moments.map((at) => Date.parse(at))))
       }),
@@ -74,7 +74,7 @@ interface StateRow {
   readonly value: string | null
 }
 
-const STATE = (source: string, name: string) =>
+export const selectState = (source: string, name: string): Select =>
   SELECT.from('sluice.SourceStates').columns('value').where({ source, name })
 
 interface CheckpointRow {

@@ -1,7 +1,7 @@
 import cds from '@sap/cds'
 
 /** CAP's query builders, as far as Sluice uses them; CAP's own types do not know `ignoreLocked`. */
-interface Select {
+export interface Select {
   columns(...columns: string[]): Select
   where(condition: object): Select
   groupBy(...columns: string[]): Select

@@ -1,5 +1,6 @@
 import type { Admin } from '#domain/ports'
 import { iso, LAST_PUSH } from '../rows.ts'
+import { selectState } from './journal.ts'
 import type { LaneRow } from './lanes.ts'
 import { DELETE, SELECT, UPDATE } from './ql.ts'
 import { type CqlDatabase, inChunks, type Tx } from './session.ts'
@@ -170,8 +171,7 @@ async function noteLastPush(tx: Tx, deliveries: readonly string[]): Promise<void
   for (const { source, at } of pushes) {
     const key = { source, name: LAST_PUSH }
     const value = JSON.stringify(iso(new Date(at)))
-    const select = SELECT.from('sluice.SourceStates').columns('value').where(key).forUpdate()
-    const known = await tx.row<{ value: string }>(select)
+    const known = await tx.row<{ value: string }>(selectState(source, LAST_PUSH).forUpdate())
     if (!known) await tx.insert('sluice.SourceStates', [{ ...key, value }])
     else if (known.value < value) await tx.change(UPDATE('sluice.SourceStates').with({ value }).where(key))
   }
